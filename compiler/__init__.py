@@ -1,0 +1,5 @@
+"""The compiler: a filter to verified IR to native code. No logic; what needs LLVM or the whole pipeline loads at use."""
+
+from nmjit.compiler.errors import CompileError, Diagnostic
+
+__all__ = ["CompileError", "Diagnostic"]

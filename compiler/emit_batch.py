@@ -1,0 +1,361 @@
+"""The batch function: the per-packet function inlined in a loop over the slots of abi.py.
+
+A batch is at most two contiguous runs of slots (a ring wraps once), so the loop body, emitted once, runs in an outer
+loop over runs: packet i of a run lies in slot `origin + i`, where the second run's origin lies `first` slots before
+the array. Nothing is divided, and no index is wrapped, per packet. Header bytes of the packet `prefetch_distance` ahead
+in the run are prefetched, those of its first packets before the loop.
+
+Only arguments that the filter reads are loaded. Fields of netmap slots lie in memory shared with the kernel: each is
+read once, by an atomic load that LLVM may not repeat, and clamped before use.
+
+This file must not know: IR ops, what the filter does. Source: abi.py; design.md section 2; netmap(4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import llvmlite.ir as ll
+
+from nmjit.compiler.abi import BATCH, BATCH_SYMBOL, CONTEXT, DESCRIPTOR, NETMAP_SLOT, Accessor, AccessorKind, CStruct
+from nmjit.compiler.irtypes import MAX_PACKET
+
+CACHE_LINE: Final = 64
+"""Bytes of a cache line."""
+
+_I1: Final = ll.IntType(1)
+_I8: Final = ll.IntType(8)
+_I16: Final = ll.IntType(16)
+_I32: Final = ll.IntType(32)
+_I64: Final = ll.IntType(64)
+_POINTER: Final = ll.PointerType()
+
+PARAMETERS: Final = {
+    "packet": _POINTER,
+    "exceptions": _POINTER,
+    "sites": _POINTER,
+    "length": _I32,
+    "wirelength": _I32,
+    "timestamp": _I64,
+    "now": _I64,
+    "port": _I16,
+    "queue": _I16,
+    "seed": _I64,
+    "packet_number": _I64,
+    "index": _I64,
+}
+"""Parameters of the per-packet function, before one pointer a map; ContextField values name theirs."""
+_PER_BATCH: Final = {"exceptions": CONTEXT, "sites": CONTEXT, "seed": CONTEXT, "port": BATCH, "queue": BATCH}
+"""Arguments that are members of a struct, the same for every packet."""
+
+
+def map_argument(place: int) -> str:
+    """Name of the parameter that points to map number `place`."""
+    return f"map{place}"
+
+
+def declare_filter(module: ll.Module, maps: int, redirects: bool) -> ll.Function:
+    """The per-packet function without a body: returns the verdict (i8), or verdict and port (i16) with `redirects`."""
+    result = ll.LiteralStructType([_I8, _I16]) if redirects else _I8
+    names = [*PARAMETERS, *(map_argument(place) for place in range(maps))]
+    kinds = [*PARAMETERS.values(), *([_POINTER] * maps)]
+    function = ll.Function(module, ll.FunctionType(result, kinds), "packet")
+    function.linkage = "internal"
+    function.attributes.add("alwaysinline")
+    function.attributes.add("nounwind")
+    for argument, name in zip(function.args, names, strict=True):
+        argument.name = name
+        if argument.type == _POINTER:
+            argument.add_attribute("noalias")  # packets, maps and counters never overlap
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShape:
+    """What the loop is specialised to. `used` names the arguments (PARAMETERS and maps) that the filter reads.
+
+    `prefetch_distance` in packets, 0 for none; `prefetch_lines` cache lines from each packet's start.
+    """
+
+    accessor: Accessor
+    prefetch_distance: int
+    prefetch_lines: int
+    maps: int
+    redirects: bool
+    used: frozenset[str]
+
+
+def emit_batch(module: ll.Module, packet_function: ll.Function, shape: BatchShape) -> None:
+    """Define `abi.BATCH_SYMBOL` in `module`, with `packet_function` called for each packet."""
+    function = ll.Function(module, ll.FunctionType(_I32, [_POINTER, _POINTER]), BATCH_SYMBOL)
+    function.attributes.add("nounwind")
+    # llvmlite's add() knows no string attributes. This one keeps LLVM from turning loops into calls of memset.
+    set.add(function.attributes, '"no-builtins"')
+    for argument, name in zip(function.args, ("batch", "context"), strict=True):
+        argument.name = name
+        argument.add_attribute("noalias")
+        argument.add_attribute("nonnull")
+    _BatchEmitter(function, packet_function, shape).emit()
+
+
+def _word(value: int) -> ll.Constant:
+    return ll.Constant(_I64, value)
+
+
+class _BatchEmitter:
+    """Emits the batch function's blocks; holds what is loaded once for the batch."""
+
+    def __init__(self, function: ll.Function, packet_function: ll.Function, shape: BatchShape) -> None:
+        self._function = function
+        self._packet_function = packet_function
+        self._shape = shape
+        self._batch, self._context = function.args
+        self._builder = ll.IRBuilder(function.append_basic_block("entry"))
+        self._slot_struct = NETMAP_SLOT if shape.accessor.kind is AccessorKind.NETMAP else DESCRIPTOR
+        per_packet = {"packet", "length", "wirelength"}
+        if shape.accessor.kind is AccessorKind.DESCRIPTOR:
+            per_packet |= {"timestamp", "now"}
+        self._reads_slots = bool(shape.used & per_packet)
+
+    # Members of structs
+
+    def _member(self, struct: CStruct, address: ll.Value, name: str, *, shared: bool = False) -> ll.Value:
+        """Load a member; `shared` with another process, so once and for all."""
+        member = next(member for member in struct.members if member.name == name)
+        kind = _POINTER if member.pointer else ll.IntType(8 * member.size)
+        place = self._builder.gep(address, [_word(struct.offset(name))], inbounds=True, source_etype=_I8)
+        if shared:
+            return self._builder.load_atomic(place, "unordered", member.size, typ=kind, name=name)
+        return self._builder.load(place, typ=kind, align=member.size, name=name)
+
+    def _batch_word(self, name: str) -> ll.Value:
+        """A 32-bit member of the batch as an i64."""
+        return self._builder.zext(self._member(BATCH, self._batch, name), _I64)
+
+    def _load_batch(self) -> None:
+        """Load, before the loop, what stays the same for all packets."""
+        builder, used = self._builder, self._shape.used
+        self._count = self._batch_word("count")
+        self._verdicts = self._member(CONTEXT, self._context, "verdicts")
+        if self._shape.redirects:
+            self._ports = self._member(CONTEXT, self._context, "ports")
+        self._constants: dict[str, ll.Value] = {}
+        for name, struct in _PER_BATCH.items():
+            if name in used:
+                owner = self._batch if struct is BATCH else self._context
+                self._constants[name] = self._member(struct, owner, name)
+        for place in range(self._shape.maps):
+            if map_argument(place) in used:
+                array = self._member(CONTEXT, self._context, "maps")
+                address = builder.gep(array, [_word(place)], source_etype=_POINTER)
+                self._constants[map_argument(place)] = builder.load(address, typ=_POINTER, align=8)
+        if "packet_number" in used:
+            self._first_number = self._member(CONTEXT, self._context, "packet_number")
+        if used & {"timestamp", "now"} and self._shape.accessor.kind is AccessorKind.NETMAP:
+            for name in ("timestamp", "now"):
+                self._constants[name] = self._member(CONTEXT, self._context, name)
+        if self._reads_slots:
+            self._load_slots()
+
+    def _load_slots(self) -> None:
+        """Where the slots and the buffers lie, and the clamps of both."""
+        builder = self._builder
+        self._base = self._member(BATCH, self._batch, "base")
+        if self._shape.accessor.kind is AccessorKind.NETMAP:
+            self._num_bufs = self._member(BATCH, self._batch, "num_bufs")
+            self._readable = self._member(BATCH, self._batch, "readable")
+            fixed = self._shape.accessor.stride
+            self._stride = _word(fixed) if fixed else self._member(BATCH, self._batch, "stride")
+        slots = self._member(BATCH, self._batch, "slots")
+        head, total = self._batch_word("head"), self._batch_word("num_slots")
+        left = builder.sub(total, head)
+        self._first = builder.select(builder.icmp_unsigned("<", left, self._count), left, self._count, name="first")
+        size = _word(self._slot_struct.size)
+        self._origin = builder.gep(slots, [builder.mul(head, size)], source_etype=_I8, name="origin")
+        back = builder.neg(builder.mul(self._first, size))
+        self._wrapped_origin = builder.gep(slots, [back], source_etype=_I8, name="wrapped_origin")
+
+    # The loop
+
+    def emit(self) -> None:
+        builder, append = self._builder, self._function.append_basic_block
+        self._load_batch()
+        self._now = None
+        if "now" in self._shape.used and self._shape.accessor.kind is AccessorKind.DESCRIPTOR:
+            self._now = builder.alloca(_I64, name="latest")
+            builder.store(self._member(CONTEXT, self._context, "now"), self._now)
+        run, exit_block = append("run"), append("exit")
+        entry = builder.block
+        first = self._first if self._reads_slots else self._count
+        builder.branch(run)
+        builder.position_at_end(run)
+        begin, end = builder.phi(_I64, "begin"), builder.phi(_I64, "end")
+        begin.add_incoming(_word(0), entry)
+        end.add_incoming(first, entry)
+        origin = None
+        if self._reads_slots:
+            origin = builder.phi(_POINTER, "run_origin")
+            origin.add_incoming(self._origin, entry)
+        run_end = self._emit_run(run, begin, end, origin)
+        builder.position_at_end(run_end)
+        if origin is None:
+            builder.branch(exit_block)
+        else:
+            # The second run, if any, is what is left from the start of the array.
+            builder.cbranch(builder.icmp_unsigned("==", end, self._count), exit_block, run)
+            origin.add_incoming(self._wrapped_origin, run_end)
+            begin.add_incoming(end, run_end)
+            end.add_incoming(self._count, run_end)
+        builder.position_at_end(exit_block)
+        if self._now is not None:
+            place = builder.gep(self._context, [_word(CONTEXT.offset("now"))], source_etype=_I8)
+            builder.store(builder.load(self._now, typ=_I64), place, align=8)
+        builder.ret(builder.trunc(self._count, _I32))
+
+    def _emit_run(self, run: ll.Block, begin: ll.Value, end: ll.Value, origin: ll.Value | None) -> ll.Block:
+        """Packets begin … end−1; returns the block that follows, still empty."""
+        builder, append = self._builder, self._function.append_basic_block
+        if self._shape.prefetch_distance:
+            assert origin is not None
+            self._emit_prologue(begin, end, origin)
+        before = builder.block
+        last = builder.sub(end, _word(1), name="last")
+        loop, run_end = append("packet"), append("run_end")
+        builder.cbranch(builder.icmp_unsigned("<", begin, end), loop, run_end)
+        builder.position_at_end(loop)
+        index = builder.phi(_I64, "index")
+        index.add_incoming(begin, before)
+        if self._shape.prefetch_distance and origin is not None:
+            ahead = builder.add(index, _word(self._shape.prefetch_distance))
+            self._prefetch(origin, self._umin(ahead, last))
+        slot = None if origin is None else self._slot(origin, index)
+        self._emit_call(index, slot)
+        following = builder.add(index, _word(1), flags=["nuw"])
+        index.add_incoming(following, builder.block)
+        again = builder.cbranch(builder.icmp_unsigned("<", following, end), loop, run_end)
+        if slot is not None:
+            self._keep_rolled(again)
+        return run_end
+
+    def _keep_rolled(self, latch: ll.Instruction) -> None:
+        """Forbid unrolling: a body of branches gains nothing by it, and costs code and compile time."""
+        module = self._function.module
+        disable = module.add_metadata([ll.MetaDataString(module, "llvm.loop.unroll.disable")])
+        loop = module.add_metadata([latch.name, disable])
+        loop.operands = (loop, disable)  # LLVM tells a loop's node by its pointing to itself
+        latch.set_metadata("llvm.loop", loop)
+
+    def _slot(self, origin: ll.Value, index: ll.Value) -> ll.Value:
+        offset = self._builder.mul(index, _word(self._slot_struct.size))
+        return self._builder.gep(origin, [offset], source_etype=_I8, name="slot")
+
+    def _emit_call(self, index: ll.Value, slot: ll.Value | None) -> None:
+        builder = self._builder
+        values = dict(self._constants)
+        values["index"] = index
+        if "packet_number" in self._shape.used:
+            values["packet_number"] = builder.add(self._first_number, index)
+        if slot is not None:
+            values |= self._slot_values(slot)
+        parameters = self._packet_function.args
+        arguments = [values.get(argument.name, ll.Constant(argument.type, ll.Undefined)) for argument in parameters]
+        result = builder.call(self._packet_function, arguments)
+        verdict = result
+        if self._shape.redirects:
+            verdict = builder.extract_value(result, 0)
+            place = builder.gep(self._ports, [index], source_etype=_I16)
+            builder.store(builder.extract_value(result, 1), place, align=2)
+        builder.store(verdict, builder.gep(self._verdicts, [index], source_etype=_I8), align=1)
+
+    def _slot_values(self, slot: ll.Value) -> dict[str, ll.Value]:
+        """The arguments that a slot gives."""
+        if self._shape.accessor.kind is AccessorKind.NETMAP:
+            return self._netmap_values(slot)
+        length = self._umin(self._member(DESCRIPTOR, slot, "len"), ll.Constant(_I32, MAX_PACKET))
+        values = {"packet": self._packet_address(slot), "length": length}
+        used = self._shape.used
+        if "wirelength" in used:
+            values["wirelength"] = self._member(DESCRIPTOR, slot, "wire_len")
+        if used & {"timestamp", "now"}:
+            values["timestamp"] = self._member(DESCRIPTOR, slot, "timestamp")
+        if self._now is not None:
+            latest = self._umax(self._builder.load(self._now, typ=_I64), values["timestamp"])
+            self._builder.store(latest, self._now)
+            values["now"] = latest
+        return values
+
+    def _netmap_values(self, slot: ll.Value) -> dict[str, ll.Value]:
+        """A buffer index beyond the last reads as an empty packet in buffer 0; no length exceeds `readable`."""
+        builder = self._builder
+        index = self._member(NETMAP_SLOT, slot, "buf_idx", shared=True)
+        length = builder.zext(self._member(NETMAP_SLOT, slot, "len", shared=True), _I32)
+        cut = builder.select(builder.icmp_unsigned("<", length, self._readable), length, self._readable)
+        before = builder.block
+        wild, known = builder.append_basic_block("wild"), builder.append_basic_block("slot_known")
+        # A branch, not a select: the packet's address must not wait for the comparison.
+        branch = builder.cbranch(builder.icmp_unsigned("<", index, self._num_bufs), known, wild)
+        branch.set_weights((1_000_000, 1))
+        builder.position_at_end(wild)
+        builder.branch(known)
+        builder.position_at_end(known)
+        clamped = []
+        for value in (cut, index):
+            phi = builder.phi(_I32)
+            phi.add_incoming(value, before)
+            phi.add_incoming(ll.Constant(_I32, 0), wild)
+            clamped.append(phi)
+        length, index = clamped
+        return {"packet": self._buffer(index), "length": length, "wirelength": length}
+
+    def _buffer(self, index: ll.Value) -> ll.Value:
+        offset = self._builder.mul(self._builder.zext(index, _I64), self._stride)
+        return self._builder.gep(self._base, [offset], source_etype=_I8, name="packet")
+
+    def _packet_address(self, slot: ll.Value) -> ll.Value:
+        """Where a packet starts, not clamped for netmap: an address to prefetch may be any."""
+        if self._shape.accessor.kind is AccessorKind.NETMAP:
+            return self._buffer(self._member(NETMAP_SLOT, slot, "buf_idx", shared=True))
+        offset = self._member(DESCRIPTOR, slot, "offset")
+        return self._builder.gep(self._base, [offset], source_etype=_I8, name="packet")
+
+    def _umin(self, a: ll.Value, b: ll.Value) -> ll.Value:
+        return self._builder.select(self._builder.icmp_unsigned("<", a, b), a, b)
+
+    def _umax(self, a: ll.Value, b: ll.Value) -> ll.Value:
+        return self._builder.select(self._builder.icmp_unsigned(">", a, b), a, b)
+
+    # Prefetch
+
+    def _emit_prologue(self, begin: ll.Value, end: ll.Value, origin: ll.Value) -> None:
+        """Prefetch the first packets of a run, which no packet before them does."""
+        builder, append = self._builder, self._function.append_basic_block
+        head, done = append("prologue"), append("prologue_end")
+        bound = self._umin(end, builder.add(begin, _word(self._shape.prefetch_distance)))
+        before = builder.block
+        builder.cbranch(builder.icmp_unsigned("<", begin, bound), head, done)
+        builder.position_at_end(head)
+        index = builder.phi(_I64, "ahead")
+        index.add_incoming(begin, before)
+        self._prefetch(origin, index)
+        following = builder.add(index, _word(1), flags=["nuw"])
+        index.add_incoming(following, head)
+        again = builder.cbranch(builder.icmp_unsigned("<", following, bound), head, done)
+        self._keep_rolled(again)
+        builder.position_at_end(done)
+
+    def _prefetch(self, origin: ll.Value, index: ll.Value) -> None:
+        """Prefetch packet `index` of a run. Ahead of the last one it is the last again, which costs less than a branch."""
+        builder = self._builder
+        address = self._packet_address(self._slot(origin, index))
+        for line in range(self._shape.prefetch_lines):
+            place = builder.gep(address, [_word(line * CACHE_LINE)], source_etype=_I8)
+            builder.call(self._intrinsic(), [place, *(ll.Constant(_I32, n) for n in (0, 3, 1))])
+
+    def _intrinsic(self) -> ll.Function:
+        """llvm.prefetch(address, 0 for read, locality 3, 1 for data)."""
+        module = self._function.module
+        name = "llvm.prefetch.p0"
+        existing = module.globals.get(name)
+        kind = ll.FunctionType(ll.VoidType(), [_POINTER, _I32, _I32, _I32])
+        return existing if existing is not None else ll.Function(module, kind, name)

@@ -1,0 +1,54 @@
+"""What `nmjit check` tells of a filter, as plain data that survives a stay in the cache.
+
+This file must not know: how anything was proved (verifier/), IR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nmjit.compiler.errors import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCheck:
+    """A place that may raise at run time: line and column from 1; `guard` is the test that would close it."""
+
+    line: int
+    column: int
+    exception: str
+    guard: str
+
+    def to_json(self) -> dict[str, int | str]:
+        """The object of docs/json.md."""
+        return {"line": self.line, "column": self.column, "exception": self.exception, "guard": self.guard}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The verifier's result.
+
+    `proven` counts the checks that left no instruction; `refused` is empty for an accepted filter. `worst_case_ops` is in
+    IR ops a packet, `max_packet_byte` 1 + the deepest header byte read or written, `maps_bytes` for one worker.
+    """
+
+    proven: int
+    open: tuple[OpenCheck, ...]
+    refused: tuple[Diagnostic, ...]
+    worst_case_ops: int
+    max_packet_byte: int
+    maps_bytes: int
+    reads_payload: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of docs/json.md, `nmjit check`."""
+        return {
+            "proven": self.proven,
+            "open": [check.to_json() for check in self.open],
+            "refused": [diagnostic.to_json() for diagnostic in self.refused],
+            "worst_case_ops": self.worst_case_ops,
+            "max_packet_byte": self.max_packet_byte,
+            "reads_payload": self.reads_payload,
+            "maps_bytes": self.maps_bytes,
+        }

@@ -1,0 +1,232 @@
+"""What the verifier found out about a function: `verify`, and the Analysis that it returns, with its exact messages.
+
+`nmjit check` prints the report and nothing else; `passes/drop_checks.py` removes what is proven; the emitter chooses
+machine widths by `ranges`.
+
+This file must not know: how anything is proved, how a report is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from nmjit.compiler.ir import (
+    BasicBlock,
+    Check,
+    Const,
+    Find,
+    Function,
+    Load,
+    LoadBytes,
+    Op,
+    Raise,
+    Site,
+    Store,
+    StoreBytes,
+    Window,
+)
+from nmjit.compiler.irtypes import INT, WINDOW_MAX, WINDOW_MIN
+from nmjit.compiler.record import record
+from nmjit.compiler.verifier.cost import Cost, cost_of
+from nmjit.compiler.verifier.fixpoint import solve
+from nmjit.compiler.verifier.interval import Interval, constant
+from nmjit.compiler.verifier.loops import Flow
+from nmjit.compiler.verifier.obligations import InBounds, obligation_of
+from nmjit.compiler.verifier.solution import Solution
+
+MAX_OPS: Final = 1_000_000
+"""Most ops that one packet may cost in the worst case."""
+MAX_BITS: Final = 256
+"""Widest integer that code can be made for, in bits; a product of two values of the language's window needs 130."""
+HEADER_BYTES: Final = 2048
+"""Accesses bounded below this many bytes are to headers; what may lie deeper is payload."""
+_WINDOW: Final = Interval(WINDOW_MIN, WINDOW_MAX)
+_UNSIGNED: Final = Interval(0, (1 << MAX_BITS) - 1)
+_SIGNED: Final = Interval(-(1 << MAX_BITS - 1), (1 << MAX_BITS - 1) - 1)
+_UNBOUNDED: Final = "this loop has no bound that can be shown"
+_UNBOUNDED_CURE: Final = (
+    "loop over range(N) with a constant N, or make the condition compare a counter that grows each time with a constant"
+)
+_TOO_LARGE: Final = "numbers of this line may grow beyond what a filter can hold"
+_TOO_LARGE_CURE: Final = "limit them, with min(…) or by masking with &"
+
+
+class OpenCheck(NamedTuple):
+    """A place that may raise at run time. `guard` is the condition that, tested before it, would close it."""
+
+    line: int
+    column: int
+    exception: str
+    guard: str
+
+
+class Refusal(NamedTuple):
+    """Why the function cannot be accepted, where (line, 1-based, 0 where none is known), and what to do about it."""
+
+    line: int
+    message: str
+    cure: str
+
+
+class UnsafeAccess(NamedTuple):
+    """An op whose obligation is not proved and has no test at run time: a bug of the compiler, or a refusal."""
+
+    op: Op
+    line: int
+    message: str
+
+
+@record
+class Analysis:
+    """The result of `verify`.
+
+    ranges              of every INT, its interval where it is defined; the whole window where that is never reached
+    proven              Checks and Windows that never raise, those never reached among them
+    proven_sites        places of the source that may not raise although the language lets them: those of the
+                        function's sites that are not open. A place counts once, however often loops and helpers
+                        written out repeat it, and only if none of its copies may raise; so does one whose test a
+                        pass has removed before. With the places of `open` these are all places.
+    open                places that may raise, sorted, each once
+    certain_failures    those of them that raise whenever they are reached, sorted
+    refused             reasons to refuse the function, sorted
+    unsafe              ops whose obligation is not proved, in program order
+    worst_case_ops      ops that one packet can cost at most; loops without bound count once
+    max_packet_byte     1 + the deepest packet byte touched by accesses bounded within HEADER_BYTES
+    reads_payload       whether there are other accesses, or a Find
+    unreachable         blocks that no packet reaches
+    """
+
+    ranges: dict[Op, Interval]
+    proven: frozenset[Op]
+    proven_sites: int
+    open: tuple[OpenCheck, ...]
+    certain_failures: tuple[OpenCheck, ...]
+    refused: tuple[Refusal, ...]
+    unsafe: tuple[UnsafeAccess, ...]
+    worst_case_ops: int
+    max_packet_byte: int
+    reads_payload: bool
+    unreachable: frozenset[BasicBlock]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the function may be compiled."""
+        return not self.refused and not self.unsafe
+
+
+def verify(function: Function) -> Analysis:
+    """Everything that holds of `function`, which must be well-formed. Raises nothing: bad news is in the Analysis."""
+    flow = Flow.of(function)
+    if flow.irreducible:
+        return _refused_unseen(function, flow)
+    solution = solve(function, flow)
+    cost = cost_of(solution)
+    live = list(solution.ops())
+    raising = [op for op in live if isinstance(op, Check | Window | Raise) and solution.verdicts.get(op) is not True]
+    certain = [op for op in raising if solution.verdicts.get(op) is False or isinstance(op, Raise)]
+    kept = set(raising)
+    deepest, reads_payload = _reach(solution, live)
+    ranges = _ranges(function, solution, set(live))
+    return Analysis(
+        ranges=ranges,
+        proven=frozenset(op for op in function.ops() if isinstance(op, Check | Window) and op not in kept),
+        proven_sites=_others(function, raising),
+        open=_open(op.site for op in raising),
+        certain_failures=_open(op.site for op in certain),
+        refused=tuple(sorted({*_refusals(cost), *_too_large(ranges)})),
+        unsafe=tuple(_unsafe(solution, live)),
+        worst_case_ops=cost.worst_case,
+        max_packet_byte=deepest,
+        reads_payload=reads_payload,
+        unreachable=frozenset(block for block in function.blocks if not solution.reached.get(block)),
+    )
+
+
+def _refused_unseen(function: Function, flow: Flow) -> Analysis:
+    """Of a function that cannot be visited loop by loop nothing is proved."""
+    refused = {Refusal(_line(block), _UNBOUNDED, _UNBOUNDED_CURE) for block in flow.irreducible}
+    raising = [op for op in function.ops() if isinstance(op, Check | Window | Raise)]
+    return Analysis(
+        ranges={op: _unseen(op) for op in function.ops() if op.type is INT},
+        proven=frozenset(),
+        proven_sites=0,
+        open=_open(op.site for op in raising),
+        certain_failures=(),
+        refused=tuple(sorted(refused)),
+        unsafe=(),
+        worst_case_ops=0,
+        max_packet_byte=0,
+        reads_payload=True,
+        unreachable=frozenset(),
+    )
+
+
+def _ranges(function: Function, solution: Solution, live: set[Op]) -> dict[Op, Interval]:
+    known = solution.frame.ranges  # which lacks a Window that always raises
+    return {op: known[op] if op in live and op in known else _unseen(op) for op in function.ops() if op.type is INT}
+
+
+def _unseen(op: Op) -> Interval:
+    """The interval of an INT of which nothing was found out."""
+    return constant(op.value) if isinstance(op, Const) and isinstance(op.value, int) else _WINDOW
+
+
+def _open(sites: Iterable[Site]) -> tuple[OpenCheck, ...]:
+    return tuple(sorted({OpenCheck(site.line, site.column, site.exception, site.guard) for site in sites}))
+
+
+def _others(function: Function, raising: Iterable[Check | Window | Raise]) -> int:
+    """Places of the function's sites other than those of `raising`."""
+    return len({_place(site) for site in function.sites} - {_place(op.site) for op in raising})
+
+
+def _place(site: Site) -> tuple[str, int, int, str]:
+    return site.file, site.line, site.column, site.exception
+
+
+def _refusals(cost: Cost) -> Iterator[Refusal]:
+    for loop in cost.unbounded:
+        yield Refusal(_line(loop.header), _UNBOUNDED, _UNBOUNDED_CURE)
+    if cost.worst_case > MAX_OPS:
+        yield Refusal(
+            0,
+            f"one packet may cost {cost.worst_case:,} operations, more than {MAX_OPS:,}",
+            "let the loops run fewer times, or nest them less deeply",
+        )
+
+
+def _too_large(ranges: dict[Op, Interval]) -> Iterator[Refusal]:
+    """Of values that no register holds. Windows stop most, so these grow in a loop of which no bound is known."""
+    for op, known in ranges.items():
+        if not (known.within(_UNSIGNED) or known.within(_SIGNED)):
+            yield Refusal(op.line, _TOO_LARGE, _TOO_LARGE_CURE)
+
+
+def _line(block: BasicBlock) -> int:
+    """The source line of a loop's header, of its condition where it has one."""
+    lines = [op.line for op in reversed(block.ops) if op.line]
+    return lines[0] if lines else 0
+
+
+def _unsafe(solution: Solution, live: Iterable[Op]) -> Iterator[UnsafeAccess]:
+    for op in live:
+        if not isinstance(op, Check | Window) and solution.verdicts.get(op, True) is not True:
+            yield UnsafeAccess(op, op.line, f"not proved: {obligation_of(op)}")
+
+
+def _reach(solution: Solution, live: Iterable[Op]) -> tuple[int, bool]:
+    """How deep accesses of bounded depth go, in bytes, and whether there are deeper ones."""
+    deepest, deeper = 0, False
+    for op in live:
+        if isinstance(op, Find):
+            deeper = True
+        elif isinstance(op, Load | LoadBytes | Store | StoreBytes):
+            access = obligation_of(op)
+            assert isinstance(access, InBounds)
+            end = solution.frame.ranges[access.base].hi + access.displacement + access.size
+            if end <= HEADER_BYTES:
+                deepest = max(deepest, end)
+            else:
+                deeper = True
+    return deepest, deeper

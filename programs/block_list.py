@@ -1,0 +1,25 @@
+"""Drops IPv4 and IPv6 packets from the networks of a list; passes the rest.
+
+    nmjit load programs/block_list.py eth0 -D BLOCKLIST=/etc/nmjit/blocked.txt
+
+The file has one network or address a line, `#` starts a comment. It is read once, when the filter is loaded; without a
+name the example beside this file is used. Ten thousand networks cost a look-up, as one does.
+Cost: at most 3 operations a packet, headers within the first 3 bytes.
+"""
+
+from pathlib import Path
+
+from nmjit import DROP, PASS, NetworkSet, Packet, Verdict, filter
+
+BLOCKLIST = ""
+
+with open(BLOCKLIST or Path(__file__).with_name("block_list.txt")) as lines:
+    BLOCKED = NetworkSet(lines)
+
+
+@filter
+def block_list(pkt: Packet) -> Verdict:
+    ip = pkt.ipv4 or pkt.ipv6
+    if ip is not None and ip.src in BLOCKED:
+        return DROP
+    return PASS

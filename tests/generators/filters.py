@@ -1,0 +1,149 @@
+"""Filters as Python source text: a module with constants, maps, headers, helpers and one `@filter` function.
+
+`filter_source(seed, size)` is a pure function. Smaller sizes of one seed are simpler filters, though not parts of the
+larger one; `tests/properties/reduce.py` cuts a failing text down. This file must not know: any engine.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from nmjit._headers import FieldKind, FieldSpec, HeaderSpec
+from tests.generators.expressions import WIDTHS
+from tests.generators.names import Declarations, Helper, MapName, Names, ViewType
+from tests.generators.packets import ADDRESSES4, MACS
+from tests.generators.statements import Statements
+
+DEFAULT_SIZE: Final = 14
+"""Statements in the filter's own body, about."""
+FILTER: Final = "generated"
+"""Name of the filter in the text."""
+
+_PRELUDE: Final = f"""\
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from nmjit import (
+    DROP, PASS, TX, Array, Counter, Mac, NetworkSet, Packet, Port, Verdict, filter, header, bits, now, random, redirect,
+    struct, i8, i16, i32, i64, u8, u16, u32, u64, Tcp, Udp, Ipv4, Eth, Vlan, Icmp, Mpls, Arp,
+)
+
+OUT = Port()
+BACK = Port()
+PORTS = (22, 80, 443, 8080)
+PAIRS = ((1, 2), (6, 80), (17, 53))
+SPREAD = frozenset(range(0, 60000, 37)) | {{6, 17, 58}}
+NET4 = ip_network("10.0.0.0/8")
+NET6 = ip_network("2001:db8::/32")
+NETS = NetworkSet(["10.0.0.0/15", "192.168.0.0/16", "8.8.8.8/32", "2001:db8::/33", "fe80::/10"])
+HOSTS = ({", ".join(f'IPv4Address("{address}")' for address in ADDRESSES4[:4])})
+MACS = {{{", ".join(f'Mac("{mac.to_bytes(6, "big").hex(":")}")' for mac in MACS[:3])}}}
+"""
+_HEADER_FIELDS: Final = (
+    (("{}: u8", FieldKind.INT, 8),),
+    (("{}: u16", FieldKind.INT, 16),),
+    (("{}: u32", FieldKind.INT, 32),),
+    (("{}: u64", FieldKind.INT, 64),),
+    (("{}: int = bits(24)", FieldKind.INT, 24),),
+    (("{}: int = bits(3)", FieldKind.INT, 3), ("{}: int = bits(13)", FieldKind.INT, 13)),
+    (("{}: int = bits(1)", FieldKind.INT, 1), ("{}: int = bits(50)", FieldKind.INT, 50), ("{}: int = bits(5)", FieldKind.INT, 5)),
+    (("{}: IPv4Address", FieldKind.IPV4, 32),),
+    (("{}: IPv6Address", FieldKind.IPV6, 128),),
+    (("{}: Mac", FieldKind.MAC, 48),),
+)  # fmt: skip
+
+
+def filter_source(seed: int, size: int = DEFAULT_SIZE) -> str:
+    """The text of a module with one filter, called FILTER."""
+    rng = random.Random(f"filter {seed} {size}")
+    risk = rng.choice((0.01, 0.03, 0.1, 0.25))
+    module = Declarations()
+    parts = [_PRELUDE, _tables(rng, module), _maps(rng, module), _headers(rng, module)]
+    for number in range(rng.choice((0, 1, 1, 2, 3)) if size > 3 else 0):
+        parts.append(_helper(rng, module, risk, number))
+    parts.append(_filter(rng, module, risk, size))
+    return "\n\n".join(parts)
+
+
+def _tables(rng: random.Random, module: Declarations) -> str:
+    module.table = rng.choice((1, 3, 4, 16))
+    pool = (0, 1, 3, 80, 255, 65535, 2**32, -1, -300)
+    return f"TABLE = ({', '.join(str(rng.choice(pool)) for _ in range(module.table))},)"
+
+
+def _maps(rng: random.Random, module: Declarations) -> str:
+    lines = []
+    for number in range(rng.choice((0, 1, 2))):
+        width, capacity = rng.choice(WIDTHS), rng.choice((1, 4, 7, 256))
+        lines.append(f"ARRAY{number} = Array({width}, {capacity})")
+        module.maps.append(MapName(f"ARRAY{number}", 0, capacity))
+    for name, key, first, count in (("BYTES", "u8", 0, 256), ("SIGNED", "i8", -128, 256), ("FLAGS", "bool", 0, 2)):
+        if rng.random() < 0.4:
+            lines.append(f"{name} = Counter({key})")
+            module.maps.append(MapName(name, first, count))
+    if rng.random() < 0.02:
+        lines.append("WORDS = Counter(i16)")
+        module.maps.append(MapName("WORDS", -32768, 65536))
+    if rng.random() < 0.6:
+        module.struct_fields = [f"f{number}" for number in range(rng.choice((1, 2, 4)))]
+        module.struct_capacity = rng.choice((1, 5, 8))
+        fields = [f"    {name}: {rng.choice(WIDTHS)} = {rng.choice((0, 1, 77))}" for name in module.struct_fields]
+        lines += ["@struct", "class Flow:", *fields, "", f"FLOWS = Array(Flow, {module.struct_capacity})"]
+    return "\n".join(lines)
+
+
+def _headers(rng: random.Random, module: Declarations) -> str:
+    lines: list[str] = []
+    for number in range(rng.choice((0, 1, 2))):
+        fields: list[FieldSpec] = []
+        lines += ["@header", f"class Own{number}:"]
+        bit = 0
+        for line, kind, width in (f for group in rng.choices(_HEADER_FIELDS, k=rng.choice((1, 2, 4))) for f in group):
+            name = f"h{len(fields)}"
+            fields.append(FieldSpec(name, bit, width, kind, steers=False, plain=False))
+            lines.append("    " + line.format(name))
+            bit += width
+        module.headers[f"Own{number}"] = HeaderSpec(f"Own{number}", tuple(fields), bit // 8, None)
+        lines.append("")
+    return "\n".join(lines)
+
+
+_ANNOTATIONS: Final = {"int": "int", "bool": "bool", "ipv4": "IPv4Address", "mac": "Mac", "packet": "Packet"}
+
+
+def _helper(rng: random.Random, module: Declarations, risk: float, number: int) -> str:
+    """A function for the filter, and later helpers, to call; it is added to the module's."""
+    with_packet = rng.random() < 0.5
+    parameters = (["packet"] if with_packet else []) + rng.choices(("int", "int", "int", "bool", "ipv4", "mac"), k=rng.choice((1, 2)))
+    returns = rng.choice(("int", "int", "int", "verdict")) if with_packet else "int"
+    defaults = rng.choice((0, 0, 1)) if parameters[-1] in ("int", "bool") else 0
+    writer = Statements(rng, module, risk, returns)
+    writer.has_packet, writer.costly, writer.may_call = with_packet, 2, number > 0
+    signature = []
+    for place, kind in enumerate(parameters):
+        name = "pkt" if kind == "packet" else f"p{place}"
+        if kind != "packet":
+            writer.names.variables[kind].append(name)
+        default = f" = {rng.choice(('3', 'True'))}" if place >= len(parameters) - defaults else ""
+        signature.append(f"{name}: {_ANNOTATIONS[kind]}{default}")
+    writer.block(rng.choice((1, 2, 5)))
+    if not writer.ended:
+        writer.put(f"return {writer.verdict()}")
+    name = f"helper{number}"
+    module.helpers.append(Helper(name, tuple(parameters), defaults, returns, writer.killed))
+    result = "Verdict" if returns == "verdict" else "int"
+    return "\n".join([f"def {name}({', '.join(signature)}) -> {result}:", *writer.lines])
+
+
+def _filter(rng: random.Random, module: Declarations, risk: float, size: int) -> str:
+    writer = Statements(rng, module, risk, "verdict")
+    writer.costly = max(2, size // 2)
+    writer.names = Names()
+    while not writer.ended and len(writer.lines) < size:
+        writer.block(1 if size < 4 else rng.choice((1, 3, size // 2)))
+    if not writer.ended:
+        writer.put(f"return {writer.verdict()}")
+    return "\n".join(["@filter", f"def {FILTER}(pkt: Packet) -> Verdict:", *writer.lines, ""])
+
+
+__all__ = ["DEFAULT_SIZE", "FILTER", "ViewType", "filter_source"]
