@@ -32,7 +32,7 @@ class Artifact:
     """One filter, compiled for one accessor.
 
     `llvm_ir` is the unoptimised module; `ports` the names that redirect indices stand for; `redirects` whether the
-    batch function writes `ports`; `writes` whether it may change packets; `report` the verifier's summary as JSON.
+    batch function writes `ports`; `report` the verifier's summary as JSON.
     """
 
     name: str
@@ -42,7 +42,6 @@ class Artifact:
     maps: tuple[MapDecl, ...]
     ports: tuple[str, ...]
     redirects: bool
-    writes: bool
     report: str
 
     def to_json(self) -> str:

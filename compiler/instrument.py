@@ -129,7 +129,7 @@ class _Checks:
         modular = isinstance(node.op, _MODULAR) and not isinstance(node.op, ast.LShift)
         node.value = self._expression(node.value, modular=modular)
         if isinstance(node.op, ast.LShift | ast.RShift):
-            node.value = _checked(_SHIFT, node.value)
+            node.value = _checked(_SHIFT, node.value, node)
         node.target = self._expression(node.target)  # type: ignore[assignment]
         return node
 
@@ -139,7 +139,7 @@ class _Checks:
                 return self._binary(node, modular and isinstance(op, _MODULAR))
             case ast.UnaryOp(op=ast.USub() | ast.Invert()):
                 node.operand = self._expression(node.operand, modular)
-                return node if modular or isinstance(node.operand, ast.Constant) else _checked(_WINDOW, node)
+                return node if modular or isinstance(node.operand, ast.Constant) else _checked(_WINDOW, node, node)
             case ast.UnaryOp(op=ast.UAdd()):
                 node.operand = self._expression(node.operand, modular)
             case ast.IfExp():
@@ -157,8 +157,8 @@ class _Checks:
         node.left = self._expression(node.left, modular)
         node.right = self._expression(node.right, modular and not shift)
         if shift:
-            node.right = _checked(_SHIFT, node.right)
-        return node if modular else _checked(_WINDOW, node)
+            node.right = _checked(_SHIFT, node.right, node)
+        return node if modular else _checked(_WINDOW, node, node)
 
     def _is_width(self, node: ast.expr) -> bool:
         """Whether `node` names u8 … i64."""
@@ -174,6 +174,7 @@ def _is_store(target: ast.expr) -> bool:
     return isinstance(target, ast.Attribute | ast.Subscript)
 
 
-def _checked(check: str, node: ast.expr) -> ast.expr:
-    function = ast.copy_location(ast.Name(check, ast.Load()), node)
-    return ast.copy_location(ast.Call(function, [node], []), node)
+def _checked(check: str, node: ast.expr, at: ast.expr | ast.stmt) -> ast.expr:
+    """`check(node)`, which raises in the line of the operator or statement `at`."""
+    function = ast.copy_location(ast.Name(check, ast.Load()), at)
+    return ast.copy_location(ast.Call(function, [node], []), at)

@@ -6,14 +6,23 @@ This file must not know: how a filter is compiled.
 from __future__ import annotations
 
 import ast
+import difflib
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
+import nmjit
 from nmjit._filter import Filter
 from nmjit.compiler.errors import CompileError, Diagnostic
-from nmjit.compiler.source import SourceText, parse_text
+from nmjit.compiler.source import SourceText, parse_text, syntax_refusal
+from nmjit.compiler.subset import LATER_NAMES, Text, later
+
+Literal = int | str | bytes | bool | float | tuple[object, ...]
+_LITERALS: Final = (int, str, bytes, bool, float, tuple)
+_NO_LITERAL: Final = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 
 class UnknownConstant(ValueError):
@@ -30,11 +39,15 @@ def load_filter(path: Path, defines: Mapping[str, str] | None = None, name: str 
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise CompileError(Diagnostic(str(path), 0, 1, 2, f"not a text file: {error}", "give a Python file.")) from None
+        reason = f"this is no text in UTF-8: {error.reason}"
+        raise CompileError(Diagnostic(str(path), 0, 1, 2, reason, "save the file as UTF-8.")) from None
     source = parse_text(str(path), text)
-    tree = ast.parse(text, str(path))
-    for key, value in (defines or {}).items():
-        _define(tree, key, value)
+    tree = source.tree
+    if defines:
+        tree = parse_text(str(path), text).tree
+        for key, value in defines.items():
+            _define(tree, key, value)
+        source = parse_text(str(path), text)
     module = _run(path, source, tree)
     return _choose(source, module, name)
 
@@ -42,14 +55,14 @@ def load_filter(path: Path, defines: Mapping[str, str] | None = None, name: str 
 def _define(tree: ast.Module, key: str, value: str) -> None:
     found = [node for node in tree.body if _assigned_name(node) == key]
     if len(found) != 1:
-        known = sorted(name for name in map(_assigned_name, tree.body) if name)
+        known = sorted({name for name in map(_assigned_name, tree.body) if name})
         hint = f"; it has {', '.join(known)}" if known else "; it has none"
         raise UnknownConstant(f"-D {key}: the filter file has no one top-level constant of this name{hint}")
     node = found[0]
-    assert isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-    old = ast.literal_eval(node.value)
-    new = _literal(key, value, old)
-    node.value = ast.copy_location(ast.Constant(new), node.value)
+    assert isinstance(node, ast.Assign | ast.AnnAssign)
+    assert node.value is not None
+    new = ast.Constant(_literal(key, value, ast.literal_eval(node.value)))  # type: ignore[arg-type]  # tuples may stand
+    node.value = ast.copy_location(new, node.value)
 
 
 def _assigned_name(node: ast.stmt) -> str | None:
@@ -63,42 +76,49 @@ def _assigned_name(node: ast.stmt) -> str | None:
             return None
     try:
         literal = ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError):
+    except _NO_LITERAL:
         return None
-    return name if isinstance(literal, int | str | bytes | bool) else None
+    return name if isinstance(literal, _LITERALS) else None
 
 
-def _literal(key: str, value: str, old: int | str | bytes) -> int | str | bytes:
-    if isinstance(old, str):
-        return value
+def _literal(key: str, value: str, old: Literal) -> Literal:
+    """`value` as a literal of the type of `old`; of a string, what stands between quotes or all of it."""
     try:
         new = ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError):
+    except _NO_LITERAL:
         new = None
-    if type(new) is not type(old):
-        raise UnknownConstant(f"-D {key}={value}: {key} is {type(old).__name__}, give a literal of that type")
-    assert isinstance(new, int | bytes)
-    return new
+    if type(new) is type(old):
+        return new
+    if isinstance(old, str):
+        return value
+    raise UnknownConstant(f"-D {key}={value}: {key} is of type {type(old).__name__}, give a literal of that type")
 
 
 def _run(path: Path, source: SourceText, tree: ast.Module) -> ModuleType:
     module = ModuleType(f"nmjit_filter_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickles look their module up by name
+    try:
+        code = compile(tree, str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise syntax_refusal(str(path), error) from None
+    except Exception as error:  # nests too deep, for one
+        raise CompileError(_failure(path, source, error)) from None
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
-        exec(compile(tree, str(path), "exec", dont_inherit=True), module.__dict__)
+        exec(code, module.__dict__)
     except CompileError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CompileError(_failure(path, source, error)) from None
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # the module may have changed the path itself
+            sys.path.remove(folder)
     return module
 
 
-def _failure(path: Path, source: SourceText, error: Exception) -> Diagnostic:
+def _failure(path: Path, source: SourceText, error: BaseException) -> Diagnostic:
     """An exception of the module itself, at the line of the module that led to it."""
     line = 0
     trace = error.__traceback__
@@ -108,22 +128,47 @@ def _failure(path: Path, source: SourceText, error: Exception) -> Diagnostic:
         trace = trace.tb_next
     excerpt = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
     column = len(excerpt) - len(excerpt.lstrip()) + 1
-    reason = f"the file fails when it is loaded: {type(error).__name__}: {error}"
-    return Diagnostic(str(path), line, column, len(excerpt) + 1, reason, "mend the module.", excerpt)
+    told = f": {error}" if str(error) else ""
+    reason = f"the file fails when it is loaded: {type(error).__name__}{told}"
+    text = _missing_name(source, line, error) or (reason, "mend the module: it must run by itself.")
+    return Diagnostic(str(path), line, column, len(excerpt.rstrip()) + 1, *text, excerpt)
+
+
+def _missing_name(source: SourceText, line: int, error: BaseException) -> Text | None:
+    """What is said of a name that the package does not have; None where the error is another."""
+    names: list[str] = []
+    if isinstance(error, ImportError) and error.name == "nmjit":
+        imports = [n for n in ast.walk(source.tree) if isinstance(n, ast.ImportFrom) and n.module == "nmjit"]
+        names = [alias.name for node in imports if node.lineno <= line for alias in node.names]
+    elif isinstance(error, AttributeError) and error.obj is nmjit:
+        names = [error.name or ""]
+    elif isinstance(error, NameError) and error.name in LATER_NAMES:
+        names = [error.name]
+    for name in names:
+        if name in LATER_NAMES:
+            return later(name)
+        if name != "*" and not hasattr(nmjit, name):
+            close = difflib.get_close_matches(name, nmjit.__all__, 1)
+            cure = f"do you mean {close[0]}?" if close else f"it has: {', '.join(nmjit.__all__)}."
+            return f"nmjit has no name {name}", cure
+    return None
 
 
 def _choose(source: SourceText, module: ModuleType, name: str | None) -> Filter:
     filters = {key: value for key, value in vars(module).items() if isinstance(value, Filter)}
     own = {key: value for key, value in filters.items() if value.function.__code__.co_filename == source.file}
+    distinct = {id(value): value for value in (own or filters).values()}
     if name is not None:
         if name in filters:
             return filters[name]
         reason = f"there is no filter {name} in this file"
-    elif len(own or filters) == 1:
-        return next(iter((own or filters).values()))
+    elif len(distinct) == 1:
+        return next(iter(distinct.values()))
     elif filters:
-        reason = f"the file has several filters: {', '.join(sorted(filters))}"
+        reason = "there are several filters in this file"
     else:
         reason = "there is no filter in this file"
-    cure = "name one of them: FILE.py:NAME." if filters else "put @filter above a function of one packet."
-    raise CompileError(Diagnostic(source.file, 0, 1, 2, reason, cure))
+    cure = f"name one, as FILE.py:NAME; there are: {', '.join(sorted(filters))}."
+    raise CompileError(
+        Diagnostic(source.file, 0, 1, 2, reason, cure if filters else "put @filter above a function of one packet.")
+    )

@@ -16,7 +16,8 @@ from nmjit.compiler import emit, wellformed
 from nmjit.compiler.abi import Accessor
 from nmjit.compiler.artifact import Artifact, ArtifactSite
 from nmjit.compiler.errors import CompileError, Diagnostic
-from nmjit.compiler.ir import Function, Store, StoreBytes
+from nmjit.compiler.ir import Function
+from nmjit.compiler.irtypes import MAX_PACKET
 from nmjit.compiler.lowering import Lowered, lower_filter
 from nmjit.compiler.options import DEFAULT_OPTIONS, EmitOptions
 from nmjit.compiler.passes import combine_stores, dead_code, drop_checks, fold, gvn, simplify_cfg
@@ -70,7 +71,7 @@ def emit_artifact(verified: Verified, accessor: Accessor, options: EmitOptions =
             run(function)
     faults = wellformed.findings(function)
     assert not faults, faults
-    header_bytes = 64 if analysis.reads_payload else analysis.max_packet_byte
+    header_bytes = MAX_PACKET if analysis.reads_payload else analysis.max_packet_byte
     text = emit.emit_module(
         function, analysis.ranges, accessor, options, proven=analysis.proven, header_bytes=header_bytes
     )
@@ -82,7 +83,6 @@ def emit_artifact(verified: Verified, accessor: Accessor, options: EmitOptions =
         maps=tuple(function.maps),
         ports=tuple(name for name, _ in verified.lowered.ports),
         redirects=emit.redirects(function),
-        writes=any(isinstance(op, Store | StoreBytes) for op in function.ops()),
         report=json.dumps(verified.report.to_json()),
     )
 

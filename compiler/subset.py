@@ -7,112 +7,168 @@ all the same. This file must not know: types, IR.
 from __future__ import annotations
 
 import ast
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
 
 from nmjit.compiler.errors import CompileError
 from nmjit.compiler.source import SourceText
 
-ADMITTED_STATEMENTS: frozenset[type[ast.stmt]] = frozenset({
+ADMITTED_STATEMENTS: Final[frozenset[type[ast.stmt]]] = frozenset({
     ast.Assign, ast.AugAssign, ast.AnnAssign, ast.If, ast.For, ast.While, ast.Match, ast.Break, ast.Continue, ast.Pass,
     ast.Return, ast.Assert, ast.Expr,
 })  # fmt: skip
-ADMITTED_EXPRESSIONS: frozenset[type[ast.expr]] = frozenset({
+ADMITTED_EXPRESSIONS: Final[frozenset[type[ast.expr]]] = frozenset({
     ast.Constant, ast.Name, ast.Attribute, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.IfExp, ast.NamedExpr, ast.Compare,
     ast.Tuple, ast.Set, ast.List, ast.Subscript, ast.Slice, ast.Call, ast.GeneratorExp,
 })  # fmt: skip
+ADMITTED_PATTERNS: Final[frozenset[type[ast.pattern]]] = frozenset({
+    ast.MatchValue, ast.MatchSingleton, ast.MatchOr, ast.MatchAs,
+})  # fmt: skip
 
-_STATEMENTS: dict[type[ast.AST], tuple[str, str]] = {
-    ast.Try: ("try is not supported: an exception ends the packet", "test the condition first, with an if."),
-    ast.With: ("with is not supported", "open files and the like at the top of the module."),
-    ast.Raise: ("raise is not supported", "return a verdict, or use assert to end the packet."),
-    ast.Global: ("a filter can't rebind globals", "keep state in a map: Array, Counter."),
-    ast.Nonlocal: ("closures are not supported", "pass values as arguments."),
-    ast.Delete: ("del is not supported on this", "leave the name alone; it costs nothing."),
-    ast.Import: ("import inside a filter is not supported", "import at the top of the module."),
-    ast.ImportFrom: ("import inside a filter is not supported", "import at the top of the module."),
-    ast.FunctionDef: ("a function inside a function is not supported", "move it to the top of the module."),
-    ast.ClassDef: ("a class inside a function is not supported", "move it to the top of the module."),
-    ast.AsyncFunctionDef: ("async is not supported", "write a plain function."),
-    ast.AsyncFor: ("async is not supported", "write a plain for."),
-    ast.AsyncWith: ("async is not supported", "write plain code."),
+Text = tuple[str, str]
+"""Reason and cure."""
+_PLAIN: Final = "write plain code."
+_TOP: Final = "move it to the top of the module."
+REFUSED_STATEMENTS: Final[dict[str, Text]] = {
+    "Try": ("try is not supported: an exception ends the packet", "test the condition first, with an if."),
+    "TryStar": ("try is not supported: an exception ends the packet", "test the condition first, with an if."),
+    "With": ("with is not supported in a filter", "open files and the like at the top of the module."),
+    "Raise": ("raise is not supported in a filter", "return a verdict, or end the packet with an assert."),
+    "Global": ("a filter can't rebind globals", "keep state in a map: Array or Counter."),
+    "Nonlocal": ("closures are not supported", "pass values as arguments."),
+    "Delete": ("del is not supported in a filter", "leave the name alone; it costs nothing."),
+    "Import": ("import inside a filter is not supported", "import at the top of the module."),
+    "ImportFrom": ("import inside a filter is not supported", "import at the top of the module."),
+    "FunctionDef": ("a function inside a function is not supported", _TOP),
+    "ClassDef": ("a class inside a function is not supported", _TOP),
+    "TypeAlias": ("a type alias inside a function is not supported", _TOP),
+    "AsyncFunctionDef": ("async is not supported in a filter", "write a plain function at the top of the module."),
+    "AsyncFor": ("async is not supported in a filter", "write a plain for."),
+    "AsyncWith": ("async is not supported in a filter", _PLAIN),
 }
-_EXPRESSIONS: dict[type[ast.AST], tuple[str, str]] = {
-    ast.Lambda: ("lambda is not supported", "write a function at the top of the module."),
-    ast.ListComp: ("a list comprehension is not supported", "loop, or use any(...) or all(...) over a constant."),
-    ast.SetComp: ("a set comprehension is not supported", "build the set at the top of the module."),
-    ast.DictComp: ("a dict comprehension is not supported", "build constants at the top of the module."),
-    ast.GeneratorExp: ("a generator is supported only inside any(...) and all(...)", "write a loop."),
-    ast.Dict: ("a dict is not supported in a filter", "use match, or a map of nmjit."),
-    ast.List: ("a list is not supported in a filter", "use a tuple: (a, b)."),
-    ast.Set: ("a set is supported only behind `in`", "use it as `x in {1, 2}`, or build it at the top of the module."),
-    ast.JoinedStr: ("an f-string is not supported in a filter", "filters have no use for text; return a verdict."),
-    ast.Await: ("await is not supported", "write plain code."),
-    ast.Yield: ("yield is not supported", "return a verdict."),
-    ast.YieldFrom: ("yield is not supported", "return a verdict."),
-    ast.Starred: ("* is not supported here", "write the items one by one."),
-    ast.Slice: ("a slice stands only inside [ ]", "write pkt[i:j]."),
+REFUSED_EXPRESSIONS: Final[dict[str, Text]] = {
+    "Lambda": ("lambda is not supported in a filter", "write a function at the top of the module."),
+    "ListComp": ("a list comprehension is not supported", "write a loop, or any(...) or all(...) over a constant."),
+    "SetComp": ("a set comprehension is not supported", "build the set at the top of the module."),
+    "DictComp": ("a dict comprehension is not supported", "build constants at the top of the module."),
+    "GeneratorExp": ("a generator is supported only as any(...) and all(...)", "write a loop."),
+    "Dict": ("a dict is not supported in a filter", "use match, or an Array."),
+    "List": ("a list is supported only behind `in`", "write a tuple: (a, b)."),
+    "Set": ("a set is supported only behind `in`", "build it at the top of the module, or write `x in {1, 2}`."),
+    "JoinedStr": ("an f-string is not supported in a filter", "leave it out: compiled code shows no text."),
+    "TemplateStr": ("a t-string is not supported in a filter", "leave it out: compiled code shows no text."),
+    "FormattedValue": ("an f-string is not supported in a filter", "leave it out: compiled code shows no text."),
+    "Interpolation": ("a t-string is not supported in a filter", "leave it out: compiled code shows no text."),
+    "Await": ("await is not supported in a filter", _PLAIN),
+    "Yield": ("yield is not supported in a filter", "return a verdict."),
+    "YieldFrom": ("yield is not supported in a filter", "return a verdict."),
+    "Starred": ("* is not supported here", "write the items one by one."),
+    "Slice": ("a slice stands only inside [ ] of its own", "take one slice at a time: pkt[i:j]."),
 }
-_OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
-    ast.Div: ("/ gives a float, and filters have no floats", "use //, which rounds down."),
-    ast.Pow: ("** is not supported", "multiply, or shift: 1 << n."),
-    ast.MatMult: ("@ is not supported", "use integer operators."),
+REFUSED_PATTERNS: Final[dict[str, Text]] = {
+    "MatchSequence": ("a pattern of several items is not supported", "match one value, or compare with if."),
+    "MatchMapping": ("a pattern of a dict is not supported", "match one value, or compare with if."),
+    "MatchClass": ("a pattern of a class is not supported", "match one value, or test for None with if."),
+    "MatchStar": ("a pattern of several items is not supported", "match one value, or compare with if."),
+}
+REFUSED_OPERATORS: Final[dict[str, Text]] = {
+    "Div": ("/ gives a float, and filters have no floats", "use //, which rounds down."),
+    "Pow": ("** is not supported in a filter", "multiply, or shift: 1 << n."),
+    "MatMult": ("@ is not supported in a filter", "use an operator of integers."),
+}
+
+LATER_NAMES: Final = frozenset({
+    "Bloom", "Events", "HashMap", "Histogram", "LpmTrie", "LruHashMap", "RateLimit", "mirror",
+})  # fmt: skip
+"""Names of the language that this version does not have."""
+LATER_METHODS: Final = frozenset({"pull", "push"})
+"""Methods of the packet that this version does not have."""
+_LATER_CURES: Final = {
+    "HashMap": "use an Array with an index that you compute, or a Counter.",
+    "LruHashMap": "use an Array with an index that you compute, or a Counter.",
+    "LpmTrie": "use a NetworkSet.",
+    "Histogram": "use an Array of u64.",
+    "Bloom": "use an Array of u8.",
+    "Events": "count in a Counter.",
+    "RateLimit": "count in an Array, and compare with now().",
+    "mirror": "return redirect(PORT).",
 }
 
 
-def _refuse(source: SourceText, node: ast.AST, reason: str, cure: str) -> NoReturn:
-    raise CompileError(source.diagnostic(node, reason, cure))
+def later(name: str) -> Text:
+    """What is said of a name of the language that this version does not have."""
+    return f"this version of nmjit has no {name} yet", _LATER_CURES[name]
+
+
+def refuse_later(source: SourceText, node: ast.AST, name: str) -> NoReturn:
+    """End the compilation: a name of the language that this version does not have."""
+    _refuse(source, node, later(name))
+
+
+def _refuse(source: SourceText, node: ast.AST, text: Text) -> NoReturn:
+    raise CompileError(source.diagnostic(node, *text))
 
 
 def refuse_statement(source: SourceText, node: ast.stmt) -> NoReturn:
     """End the compilation: this statement is outside the subset."""
-    name = type(node).__name__
-    _refuse(source, node, *_STATEMENTS.get(type(node), (f"{name} is not supported in a filter", "write plain code.")))
+    _refuse(source, node, _text(REFUSED_STATEMENTS, node))
 
 
 def refuse_expression(source: SourceText, node: ast.expr) -> NoReturn:
     """End the compilation: this expression is outside the subset, or stands where it can't."""
-    name = type(node).__name__
-    _refuse(source, node, *_EXPRESSIONS.get(type(node), (f"{name} is not supported in a filter", "write plain code.")))
+    _refuse(source, node, _text(REFUSED_EXPRESSIONS, node))
+
+
+def refuse_pattern(source: SourceText, node: ast.pattern) -> NoReturn:
+    """End the compilation: this pattern of a match is outside the subset."""
+    default = ("this pattern is not supported", "match numbers, constants, None, `|` of them, or `_`.")
+    _refuse(source, node, REFUSED_PATTERNS.get(type(node).__name__, default))
 
 
 def refuse_operator(source: SourceText, node: ast.AST, operator: ast.operator) -> NoReturn:
     """End the compilation: this operator is outside the subset."""
-    _refuse(source, node, *_OPERATORS[type(operator)])
+    _refuse(source, node, REFUSED_OPERATORS[type(operator).__name__])
 
 
-def refuse_constant(source: SourceText, node: ast.Constant) -> NoReturn:
-    """End the compilation: a constant of a type that filters do not have."""
-    kind = type(node.value).__name__
-    _refuse(source, node, f"filters have no values of type {kind}", "use integers; scale if you need fractions.")
+def _text(table: dict[str, Text], node: ast.AST) -> Text:
+    """By name, since the running Python may lack a class, or have one that came after this table."""
+    name = type(node).__name__
+    return table.get(name, (f"{name} is not supported in a filter", _PLAIN))
 
 
 def refuse_object_attribute(source: SourceText, node: ast.Attribute, obj: Any) -> NoReturn:
     """End the compilation: an attribute of an object that may change from one Python to the next, or during a run."""
-    kind = type(obj).__name__
-    _refuse(
-        source,
-        node,
-        f"{node.attr} of a {kind} is not supported in a filter",
-        "take it at the top of the module, into a constant.",
-    )
+    reason = f"{node.attr} of an object of type {type(obj).__name__} is not supported in a filter"
+    _refuse(source, node, (reason, "take it at the top of the module, into a constant."))
 
 
 def check_function(source: SourceText, node: ast.FunctionDef) -> None:
-    """Refuse the first node of the body that is outside the subset, wherever it stands."""
+    """Refuse the first node of the body, in the order of the text, that is outside the subset."""
     for statement in node.body:
-        for child in ast.walk(statement):
-            if isinstance(child, ast.stmt) and type(child) not in ADMITTED_STATEMENTS:
-                refuse_statement(source, child)
-            if isinstance(child, ast.expr) and type(child) not in ADMITTED_EXPRESSIONS:
-                refuse_expression(source, child)
-            if isinstance(child, ast.BinOp | ast.AugAssign) and type(child.op) in _OPERATORS:
-                refuse_operator(source, child, child.op)
-            if isinstance(child, ast.Constant):
-                _check_constant(source, child)
+        for child in _nodes(statement):
+            match child:
+                case ast.stmt() if type(child) not in ADMITTED_STATEMENTS:
+                    refuse_statement(source, child)
+                case ast.expr() if type(child) not in ADMITTED_EXPRESSIONS:
+                    refuse_expression(source, child)
+                case ast.pattern() if type(child) not in ADMITTED_PATTERNS:
+                    refuse_pattern(source, child)
+                case ast.BinOp(op=kind) | ast.AugAssign(op=kind) if type(kind).__name__ in REFUSED_OPERATORS:
+                    refuse_operator(source, child, kind)
+                case ast.Constant(value=value) if value is ...:
+                    _refuse(source, child, ("... does nothing in a filter", "write pass, or return a verdict."))
+                case ast.Constant(value=value) if isinstance(value, float | complex):
+                    reason = f"filters have no values of type {type(value).__name__}"
+                    _refuse(source, child, (reason, "use integers; scale if you need fractions."))
 
 
-
-
-def _check_constant(source: SourceText, node: ast.Constant) -> None:
-    if isinstance(node.value, float | complex) or node.value is ...:
-        refuse_constant(source, node)
+def _nodes(root: ast.AST) -> Iterator[ast.AST]:
+    """`root` and what hangs below it, in the order of the text; annotations, which nobody evaluates, are left out."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        children = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.AnnAssign):
+            children.remove(node.annotation)
+        stack += reversed(children)

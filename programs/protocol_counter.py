@@ -1,8 +1,8 @@
-"""Counts frames by EtherType and IP packets by protocol, for a look at what a link carries.
+"""Counts frames by EtherType and IP packets by protocol: what does this link carry?
 
-Drops nothing. The type is the innermost one that is not a VLAN tag's; frames with a length instead of a type (IEEE 802.3)
-count as type 0. The protocol of IPv6 is its first next header, which may be an extension header's number.
-Cost: at most 3 operations a packet, headers within the first 3 bytes.
+Drops nothing. A frame's type is the innermost that is not a VLAN tag's; frames with a length in its place (IEEE 802.3)
+count as type 0. The protocol of IPv6 is its first next header, which may be the number of an extension header.
+Cost: at most 82 operations a packet; headers within the first 32 bytes.
 """
 
 from nmjit import PASS, Counter, Packet, Verdict, filter, u8, u16

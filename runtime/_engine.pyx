@@ -185,22 +185,22 @@ cdef class MemoryRegion:
 
 
 cdef class CaptureReader(Port):
-    """A pcap file as arrival port. writable: the filter may change packets, in this process's copy of them."""
+    """A pcap file as arrival port. What a filter writes to packets stays in this process's copy of them."""
 
     cdef pcap_reader c_reader
 
-    def __cinit__(self, path, bint writable=False):
+    def __cinit__(self, path):
         cdef bytes encoded = os.fsencode(path)
         self.name = os.fsdecode(path)
         self.c_port = &self.c_reader.port
-        cdef int err = pcap_reader_open(&self.c_reader, encoded, writable)
+        cdef int err = pcap_reader_open(&self.c_reader, encoded)
         if err == -EPROTONOSUPPORT:
             reason = f"holds {describe(self.c_reader.format.linktype)}, not Ethernet"
             raise PortError(self.name, reason, errno=EPROTONOSUPPORT, offset=self.c_reader.error_at)
         if err < 0:
             raise port_error(self.name, err, self.c_reader.error_at if -err in (EBADMSG, EINVAL) else None)
 
-    def __init__(self, path, writable=False):
+    def __init__(self, path):
         pass
 
     def __dealloc__(self):
@@ -231,7 +231,7 @@ cdef class CaptureReader(Port):
     @property
     def readable(self):
         """Bytes that may be read from any packet's start."""
-        return pcap_reader_readable(&self.c_reader)
+        return PCAP_READABLE
 
     @property
     def size(self):

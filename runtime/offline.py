@@ -82,7 +82,7 @@ def run_capture(
 
 def _run_native(program: Program, source: Path, target: Path | None, wanted: set[str], ask: Progress) -> RunResult:
     artifact = program.artifact(DESCRIPTORS)
-    reader = _engine.CaptureReader(source, writable=artifact.writes)
+    reader = _engine.CaptureReader(source)
     maps = program.new_maps()
     addresses = [maps[decl.name].address(0) for decl in artifact.maps]
     code = _engine.Program(program.address_for(DESCRIPTORS), len(artifact.sites), addresses)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -33,3 +35,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for need in mark.args:
             if reason := _reason_missing(need):
                 pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scapy must not look for a MAC address, which would send packets: a test that makes it do so fails."""
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise AssertionError("a packet was built without a destination MAC")
+
+    if "scapy" in sys.modules or importlib.util.find_spec("scapy") is not None:
+        monkeypatch.setattr("scapy.layers.l2.Neighbor.resolve", refuse)

@@ -7,7 +7,9 @@ verifier can prove.
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from types import FunctionType
 from typing import Any
 
@@ -20,7 +22,7 @@ from nmjit.compiler.ir import Function
 from nmjit.compiler.lowering import statements
 from nmjit.compiler.lowering.scope import RANDOM_CALLS, Frame, Scope, State
 from nmjit.compiler.lowering.values import PACKET, Known
-from nmjit.compiler.source import function_source
+from nmjit.compiler.source import SourceText, function_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +40,42 @@ def lower_filter(filter_: Filter) -> Lowered:
     function = filter_.function
     assert isinstance(function, FunctionType)
     source, definition = function_source(function)
-    code = function.__code__
-    if code.co_argcount != 1 or code.co_flags & 0x0C or code.co_kwonlyargcount:
-        raise CompileError(
-            source.diagnostic(definition, "a filter takes one argument, the packet", "write def name(pkt: Packet) -> Verdict.")
-        )
-    if code.co_freevars:
-        raise CompileError(source.diagnostic(definition, "a filter can't be a closure", "define it at the top of its module."))
-    if len(definition.decorator_list) > 1:
-        raise CompileError(
-            source.diagnostic(definition.decorator_list[1], "a filter has no other decorator", "leave @filter alone.")
-        )
+    _check_head(source, definition, function)
     subset.check_function(source, definition)
     result = Function(filter_.name)
     builder = Builder(result)
     builder.position(builder.block("entry"))
-    name = f"{function.__module__}.{function.__qualname__}"
-    frame = Frame(source, filter_.name, function.__globals__, frozenset(code.co_varnames + code.co_cellvars), None, (name,))
+    code = function.__code__
+    local_names = frozenset(code.co_varnames + code.co_cellvars)
+    frame = Frame(source, filter_.name, function.__globals__, local_names, None, (code,))
     state = State({code.co_varnames[0]: PACKET, RANDOM_CALLS: Known(0)})
     scope = Scope(builder, frame, state, statements.inline)
-    statements.lower_body(scope, definition.body)
+    try:
+        statements.lower_body(scope, definition.body)
+    except RecursionError:
+        reason = "the code of this filter nests too deep"
+        raise CompileError(source.diagnostic(definition, reason, "split it into helpers, or flatten it.")) from None
     if scope.reachable:
-        raise CompileError(
-            source.diagnostic(
-                definition,
-                f"a path through {filter_.name} ends without a return",
-                "return a verdict on every path, for instance `return PASS` at the end.",
-            )
-        )
+        reason = f"a path through {definition.name} ends without a return"
+        cure = "return a verdict on every path, for instance `return PASS` at the end."
+        raise CompileError(source.diagnostic(definition, reason, cure))
     result.maps = list(scope.declared.maps.values())
     ports = tuple((scope.declared.names_of[id(port)], port.optional) for port in scope.declared.port_objects)
     return Lowered(result, scope.declared.map_objects, ports, tuple(scope.declared.port_objects))
+
+
+def _check_head(source: SourceText, definition: ast.FunctionDef, function: FunctionType) -> None:
+    """Refuse what is not a function of one packet at the top of its module."""
+    code = function.__code__
+    text: tuple[str, str] | None = None
+    owner = function.__qualname__.rpartition(".")[0]
+    if owner and not owner.endswith("<locals>"):
+        text = "a filter can't be a method", "define it at the top of its module."
+    elif code.co_freevars:
+        text = "a filter can't be a closure", "define it at the top of its module."
+    elif code.co_argcount != 1 or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS) or code.co_kwonlyargcount:
+        text = "a filter takes one argument, the packet", "write def name(pkt: Packet) -> Verdict."
+    if text is not None:
+        raise CompileError(source.diagnostic(definition, *text))
+    for decorator in definition.decorator_list[1:]:
+        raise CompileError(source.diagnostic(decorator, "a filter has no other decorator", "leave @filter alone."))

@@ -18,6 +18,7 @@ from nmjit.compiler.lowering import calls, fields, maps, parsing, regions
 from nmjit.compiler.lowering.scope import Scope
 from nmjit.compiler.lowering.values import (
     Address,
+    AddressKind,
     Entry,
     Integer,
     Known,
@@ -89,11 +90,13 @@ def _refuse_attribute(scope: Scope, owner: Static, node: ast.Attribute) -> None:
     match owner:
         case View(kinds=[first, *rest]):
             common = [f.name for f in first.header.__header__.fields if all(fields.spec_of(k, f.name) for k in rest)]
-            cure = f"it has: {', '.join(common)}."
+            cure = f"{'both have' if rest else 'it has'}: {', '.join(common)}."
         case Entry(map=decl):
             cure = f"it has: {', '.join(field.name for field in decl.layout.fields)}."
         case Known(obj=None):
             cure = "test for None before."
+        case Address(kind=AddressKind.MAC):
+            cure = "compare it with a Mac, or compute with int(address)."
         case Address() | Union():
             cure = "put the networks that you mean into a NetworkSet and test `in`, or compute with int(address)."
         case Record():
@@ -154,9 +157,12 @@ def _known_attribute(scope: Scope, obj: Any, node: ast.Attribute) -> Static:
     if obj is nmjit and node.attr in subset.LATER_NAMES:
         subset.refuse_later(scope.frame.source, node, node.attr)
     plain = isinstance(obj, ModuleType | type | Enum | int | tuple) or hasattr(type(obj), "__dataclass_fields__")
+    if maps.is_map(Known(obj)):
+        scope.refuse(node, f"{node.attr} of a map is not supported in a filter", "read and write entries: m[key].")
     if not plain:
         subset.refuse_object_attribute(scope.frame.source, node, obj)
     try:
         return Known(getattr(obj, node.attr))
-    except Exception as error:  # a property of the user's may raise anything
-        scope.refuse(node, f"{describe(Known(obj))} does not give {node.attr}: {error}", "mend the spelling.")
+    except Exception:  # a property of the user's may raise anything
+        owner = getattr(obj, "__name__", describe(Known(obj)))
+        scope.refuse(node, f"{owner} has no attribute {node.attr}", "mend the spelling.")

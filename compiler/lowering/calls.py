@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import ipaddress
 from collections.abc import Callable, Iterator
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from types import FunctionType
 from typing import Any, Final
 
@@ -79,9 +80,7 @@ _CURES: Final[dict[object, str]] = {
 }
 
 
-def apply(
-    scope: Scope, node: ast.Call, callee: Static, arguments: list[Static], keywords: dict[str, Static]
-) -> Static:
+def apply(scope: Scope, node: ast.Call, callee: Static, arguments: list[Static], keywords: dict[str, Static]) -> Static:
     """`callee(*arguments, **keywords)`."""
     if isinstance(callee, Method):
         return _method(scope, node, callee, arguments, keywords)
@@ -138,7 +137,7 @@ def to_int(scope: Scope, node: ast.Call, arguments: list[Static], *, wide: bool)
             scope.refuse(
                 node,
                 "the integer of an IPv6 address has 128 bits, more than a filter's numbers",
-                "use it inside >>, & or a wrap: u64(int(ip.src)), int(ip.src) >> 64.",
+                "wrap it, u64(int(ip.src)), or test the address itself: ip.src in NETWORK.",
             )
     return Integer(numbers.as_int(scope, arguments[0], node))
 
@@ -267,7 +266,9 @@ def _construct(
     given = dict(zip(names, arguments, strict=False))
     for name, value in keywords.items():
         if name not in names or name in given:
-            scope.refuse(node, f"{struct.__name__} has no field {name}, or it is given twice", f"its fields: {', '.join(names)}.")
+            scope.refuse(
+                node, f"{struct.__name__} has no field {name}, or it is given twice", f"its fields: {', '.join(names)}."
+            )
         given[name] = value
     items: list[Static] = []
     for name, default in zip(names, struct.__defaults__, strict=True):
@@ -290,7 +291,7 @@ def _bind(
     """Parameters of `function` by name, as CPython binds them."""
     code = function.__code__
     name = function.__name__
-    if code.co_flags & 0x0C:
+    if code.co_flags & (CO_VARARGS | CO_VARKEYWORDS):
         scope.refuse(node, f"{name} takes * or ** parameters", "give the function named parameters.")
     if code.co_freevars:
         scope.refuse(node, f"{name} is a closure", "move it to the top of the module.")
@@ -372,9 +373,7 @@ def _at(scope: Scope, node: ast.Call, header: Static, offset: Static) -> Static:
     base = numbers.as_int(scope, offset, node.args[1])
     whole = parsing.length(scope)
     limit = scope.add(base, size)
-    fits = scope.binary(
-        BinaryKind.AND, scope.compare(Predicate.GE, base, 0), scope.compare(Predicate.LE, limit, whole)
-    )
+    fits = scope.binary(BinaryKind.AND, scope.compare(Predicate.GE, base, 0), scope.compare(Predicate.LE, limit, whole))
     token = scope.new_token(RANK_AT)
     view = View((HeaderKind(header.obj, None),), scope.const(0), base, limit, whole, token)
     there, absent = scope.fork(fits)
@@ -390,5 +389,3 @@ def options_end(scope: Scope, view: View) -> Value:
     words = scope.binary(BinaryKind.SHR, parsing.load(scope, view.base, 12, 1), 4)
     end = scope.binary(BinaryKind.ADD, view.base, scope.binary(BinaryKind.MUL, words, 4))
     return scope.binary(BinaryKind.MIN, end, parsing.length(scope))
-
-

@@ -27,6 +27,7 @@ from nmjit.compiler.lowering.values import (
     Maybe,
     Member,
     Option,
+    Options,
     PacketValue,
     Region,
     Snapshot,
@@ -84,6 +85,8 @@ def truth(scope: Scope, static: Static, node: ast.AST) -> Static:
             return Boolean(scope.compare(Predicate.NE, length(scope), 0))
         case VerdictCode():
             _refuse_verdict_truth(scope, node)
+        case Options():
+            scope.refuse(node, "tcp.options has no truth value", "loop over it: for option in tcp.options.")
         case _:
             scope.refuse(node, f"{describe(static)} has no truth value here", "compare it with something.")
     raise AssertionError(static)
@@ -184,7 +187,7 @@ def _cure_of_comparison(a: Static, b: Static) -> str:
         if isinstance(address, Address | Union) and isinstance(other, Known):
             if isinstance(other.obj, str):
                 name = address.kind.type_name if isinstance(address, Address) else "IPv4Address"
-                return f"write {name}({ascii(other.obj)})."
+                return f"write {name}({other.obj!a})."
             if hasattr(other.obj, "network_address"):
                 return "test membership: address in NETWORK."
             if isinstance(other.obj, int):
@@ -333,9 +336,7 @@ def equal_to_any(scope: Scope, node: ast.AST, item: Static, candidates: list[Sta
     return Boolean(found)
 
 
-def where_present(
-    scope: Scope, maybe: Maybe, run: Callable[[Static], Static], otherwise: bool, hint: str
-) -> Static:
+def where_present(scope: Scope, maybe: Maybe, run: Callable[[Static], Static], otherwise: bool, hint: str) -> Static:
     """`run` of what a Maybe holds, or the constant `otherwise`."""
     there, absent = scope.fork(maybe.present)
     scope.at(there)

@@ -15,7 +15,7 @@ from nmjit.compiler.lowering.values import Known, Region, Snapshot, Static, Tupl
 
 MAX_ITEMS: Final = 1024
 """Most items of a constant that a loop is written out for."""
-MAX_OPS: Final = 200_000
+MAX_OPS: Final = 60_000
 """Most ops of one filter: past it, written-out loops have grown beyond what a compiler should be asked."""
 
 
@@ -37,13 +37,15 @@ def admit(scope: Scope, node: ast.AST, obj: Any, demand: Demand) -> Known:
 def refuse_scope_id(scope: Scope, node: ast.AST, obj: object) -> None:
     """Refuse an IPv6 address with a scope id, which no packet carries."""
     if isinstance(obj, IPv6Address) and obj.scope_id is not None:
-        scope.refuse(node, f"the address {obj} has a scope id, which packets do not carry", "leave out the part from %.")
+        scope.refuse(
+            node, f"the address {obj} has a scope id, which packets do not carry", "leave out the part from %."
+        )
 
 
 def constant_items(scope: Scope, iterable: Static, node: ast.AST) -> list[Static]:
     """The items of a constant or of a tuple, for a loop that is written out."""
     if sum(len(block.ops) for block in scope.builder.function.blocks) > MAX_OPS:
-        scope.refuse(node, "the loops over constants make this filter too large", "use smaller constants or a NetworkSet.")
+        scope.refuse(node, "the loops over constants make this filter too large", "use smaller constants.")
     match iterable:
         case Tuple(items=items):
             return list(items)
@@ -51,7 +53,9 @@ def constant_items(scope: Scope, iterable: Static, node: ast.AST) -> list[Static
             _refuse_too_long(scope, constant, node)
             return [Known(item) for item in constant]
         case Known(obj=set() | frozenset()):
-            scope.refuse(node, "a set has no order to loop in", "make it a tuple at the top of the module: sorted(SET).")
+            scope.refuse(
+                node, "a set has no order to loop in", "make it a tuple at the top of the module: tuple(sorted(SET))."
+            )
         case Region() | Snapshot():
             scope.refuse(
                 node, "a loop does not run over bytes of the packet", "loop over range(…) and index: payload[i]."

@@ -43,12 +43,11 @@ def require_alive(scope: Scope, token: int, node: ast.AST, what: str) -> None:
     """Refuse the use of a view or region that a write before may have killed."""
     if token not in scope.state.alive and scope.ranks[token] != RANK_AT:
         line = scope.killed_at.get(token, 0)
-        writer = f" by the write in line {line}" if line else " by a write before it"
-        scope.refuse(
-            node,
-            f"this {what} may have been made invalid{writer}, which changes how the packet parses",
-            "take it from the packet again after the write (pkt.tcp, pkt.payload, …).",
-        )
+        writer = f"the write in line {line}" if line else "a write before it"
+        if what == "slice":
+            scope.refuse(node, f"the bytes of this slice may be changed by {writer}", "take it after the write.")
+        reason = f"this {what} may be dead after {writer}, which may change how the packet parses"
+        scope.refuse(node, reason, "take it from the packet again after the write (pkt.tcp, pkt.payload, …).")
 
 
 def _dispatch(scope: Scope, view: View, run: Callable[[HeaderKind, View], Static | None]) -> Static | None:
@@ -135,11 +134,10 @@ def _stored_value(scope: Scope, spec: FieldSpec, value: Static, node: ast.AST) -
             case Known(obj=obj) if type(obj).__name__ == spec.kind.value:
                 return scope.const(int(obj))
     wanted = "an int" if spec.kind is FieldKind.INT else f"an object of type {spec.kind.value}"
-    scope.refuse(
-        node,
-        f"the field {spec.name} takes {wanted}, not {describe(value)}",
-        f"assign {wanted}.",
-    )
+    cure = f"assign {wanted}."
+    if isinstance(value, Known) and isinstance(value.obj, str):
+        cure = f"write {spec.kind.value}({value.obj!a})."
+    scope.refuse(node, f"the field {spec.name} takes {wanted}, not {describe(value)}", cure)
 
 
 def _kill_after(scope: Scope, view: View, name: str, node: ast.AST) -> None:
@@ -266,4 +264,3 @@ def _udp_sum(scope: Scope, held: Value, fresh: Value) -> Value:
     over_ipv4 = scope.builder.logical_not(boolean(scope, transport.items[3]))
     unused = scope.binary(BinaryKind.AND, over_ipv4, scope.compare(Predicate.EQ, held, 0))
     return scope.builder.select(unused, scope.const(0), sent)
-

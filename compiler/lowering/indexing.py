@@ -105,10 +105,9 @@ def slice_of(scope: Scope, owner: Static, bounds: Bounds, node: ast.Subscript, w
     known = all(bound is None or isinstance(bound, Known) for bound in bounds)
     if isinstance(owner, Known) and isinstance(owner.obj, bytes | tuple | list) and known:
         lower, upper = (bound.obj if isinstance(bound, Known) else None for bound in bounds)
-        try:
-            return Known(owner.obj[lower:upper])
-        except TypeError as error:
-            scope.refuse(written, f"{error}", "give the slice ints.")
+        if not all(isinstance(bound, int | None) for bound in (lower, upper)):
+            scope.refuse(written, "the bounds of a slice are ints", "give it ints.")
+        return Known(owner.obj[lower:upper])
     region = as_region(scope, owner, node)
     start, stop = region_bounds(scope, region, bounds, written)
     lower_text = scope.text(written.lower) if written.lower else "0"

@@ -1,7 +1,7 @@
 """Merging points of the program: one kind for several values, phis for what flows.
 
-`unify` finds the kind that covers two values; `merge` joins edges; `convert` writes, at the end of an edge, what turns a
-value into that kind. A name that has no common kind becomes `Poison`: it may be assigned anew, but not read.
+`unify` finds the kind that covers two values; `merge` joins edges; `convert` writes, at the end of an edge, what turns
+a value into that kind. A name that has no common kind becomes `Poison`: it may be assigned anew, but not read.
 This file must not know: syntax trees.
 """
 
@@ -83,7 +83,7 @@ def merge(scope: Scope, edges: list[Edge], hint: str = "join") -> Static | None:
 
 
 def _common_names(states: list[State]) -> dict[str, Static]:
-    """The kind that each name has after the merge. Parse results must be there on every edge, else they are forgotten."""
+    """The kind that each name has after the merge. A parse result that some edge lacks is forgotten."""
     shapes: dict[str, Static] = {}
     for name in dict.fromkeys(name for state in states for name in state.names):
         if name in STAGE_RANKS:
@@ -286,7 +286,7 @@ def _mixed(a: Static, b: Static) -> Poison:
     if isinstance(a, Known) and isinstance(b, Known) and type(a.obj) is type(b.obj):
         return Poison(
             f"is one of several constants of type {type(a.obj).__name__}, and which one is known only at run time",
-            "choose between results instead: write the whole expression on each path.",
+            "choose between results: write the whole expression on each path.",
         )
     return Poison(
         f"is {describe(a)} on one path and {describe(b)} on another",
@@ -331,6 +331,8 @@ def convert(scope: Scope, value: Static, shape: Static) -> list[Value]:
             for item, item_shape in zip(items_of(value), shape.items, strict=True)
             for part in convert(scope, item, item_shape)
         ]
+    if isinstance(shape, Integer) and isinstance(value, Known):
+        return [scope.const(int(value.obj))]  # True among numbers is 1
     if isinstance(value, Known):
         return [scope.const(part) for part in known_parts(scope, value.obj)]
     if isinstance(shape, Integer) and isinstance(value, Boolean):

@@ -1,8 +1,8 @@
 """Loops: written out over constants, real ones over ranges, header iterators and conditions.
 
-What flows round a real loop is found by lowering the body into a scratch function until the kinds of its names no longer
-change; then it is lowered for good, with a phi for each name that the body rebinds. This file must not know: which
-statements there are; bodies come as functions.
+What flows round a real loop is found by lowering the body into a scratch function until the kinds of its names no
+longer change; then it is lowered for good, with a phi for each name that the body rebinds. This file must not know:
+which statements there are; bodies come as functions.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Body = Callable[[], None]
 
 @dataclass(slots=True)
 class Shape:
-    """A loop: `test` leaves the places to go on from (stay, leave); `body` runs one turn; `step` moves on before the next.
+    """A loop: `test` yields the points to go on from (stay, leave); `body` runs one turn; `step` moves on to the next.
 
-    `hidden` are names of the loop itself that are forgotten behind it; `target` is what the body sees assigned.
+    `hidden` are names of the loop itself that are forgotten behind it.
     """
 
     test: Callable[[], tuple[list[Edge], list[Edge]]]
@@ -43,27 +43,27 @@ class Shape:
     hidden: tuple[str, ...] = ()
 
 
-def written_out(scope: Scope, items: list[Static], assign: Callable[[Static], None], body: Body) -> tuple[bool, list[Edge]]:
+def written_out(
+    scope: Scope, items: list[Static], assign: Callable[[Static], None], body: Body
+) -> tuple[bool, list[Edge]]:
     """One copy of the body for each item; whether the end is reached without break, and the points of the breaks."""
     loop = Loop()
     scope.frame.loops.append(loop)
     scope.frame.unrolling *= max(1, len(items))
     for item in items:
-        if not scope.reachable:
-            break
         assign(item)
         body()
         nexts = loop.continues + ([scope.here()] if scope.reachable else [])
         loop.continues = []
+        if not nexts:
+            break
         merge(scope, nexts)
     scope.frame.unrolling //= max(1, len(items))
     scope.frame.loops.pop()
     return scope.reachable, loop.breaks
 
 
-def real(
-    scope: Scope, shape: Shape, assigned: frozenset[str], node: ast.AST
-) -> tuple[list[Edge], list[Edge]]:
+def real(scope: Scope, shape: Shape, assigned: frozenset[str], node: ast.AST) -> tuple[list[Edge], list[Edge]]:
     """A loop in the IR; the points where its test ended it, and those of the breaks.
 
     `assigned` are the names of the program that a turn may bind.
@@ -183,7 +183,9 @@ def _without_views(scope: Scope, kind: Static) -> Static:
     """A name that is bound to a view in the loop can't be read in the next turn: the view may be dead by then."""
     inner = kind.inner if isinstance(kind, Maybe) else kind
     if isinstance(inner, View | Region | Option | Options) and scope.ranks[inner.token] != RANK_AT:
-        return Poison("is bound to a view in an earlier turn of the loop", "keep the field's value instead of the view.")
+        return Poison(
+            "is bound to a view in an earlier turn of the loop", "keep the field's value instead of the view."
+        )
     return kind
 
 
@@ -202,7 +204,9 @@ def _signature(kind: Static) -> str:
 _UNUSED = Phi(INT)
 
 
-def counting(scope: Scope, start: Value, stop: Value, stride: int, assign: Callable[[Static], None], body: Body) -> Shape:
+def counting(
+    scope: Scope, start: Value, stop: Value, stride: int, assign: Callable[[Static], None], body: Body
+) -> Shape:
     """`for x in range(start, stop, stride)`; start and stop are already computed."""
     counter = scope.hidden_name("counter")
     scope.state.names[counter] = Integer(start)

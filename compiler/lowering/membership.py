@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any
+from typing import Any, Final
 
 from nmjit import NetworkSet
 from nmjit.compiler.ir import BinaryKind, InSet, Predicate, Value
@@ -36,6 +36,7 @@ from nmjit.compiler.lowering.values import (
 )
 
 _CURE = "use a set, a tuple, a range, a network, a NetworkSet or bytes of the packet."
+_KINDS: Final = {4: AddressKind.IPV4, 6: AddressKind.IPV6}
 _Networks = IPv4Network | IPv6Network | NetworkSet
 
 
@@ -48,7 +49,7 @@ def contains(scope: Scope, node: ast.AST, item: Static, container: Static) -> St
         case Snapshot():
             return Boolean(scope.compare(Predicate.GE, regions.find_in_snapshot(scope, container, item, node), 0))
         case PacketValue():
-            scope.refuse(node, "`in` does not search a packet", "search its payload, or all of it: b\"…\" in pkt[:].")
+            scope.refuse(node, "`in` does not search a packet", 'search its payload, or all of it: b"…" in pkt[:].')
         case Tuple(items=candidates):
             return equal_to_any(scope, node, item, list(candidates))
         case Known(obj=obj) if maps.is_map(container):
@@ -73,7 +74,7 @@ def _in_known(scope: Scope, node: ast.AST, item: Static, obj: Any) -> Static:
             return Known(item.obj in obj)
         except TypeError as error:
             scope.refuse(node, str(error), _CURE)
-    cure = "make it a network: ip_network(\"…\")." if isinstance(obj, str) else _CURE
+    cure = 'make it a network: ip_network("…").' if isinstance(obj, str) else _CURE
     scope.refuse(node, f"`in` does not work on {describe(Known(obj))}", cure)
 
 
@@ -129,31 +130,31 @@ def _in_networks(scope: Scope, node: ast.AST, item: Static, obj: _Networks) -> S
             missing = "TypeError" if isinstance(obj, NetworkSet) else "AttributeError"
             scope.check(present, node, missing, "the address is not None")
             return _in_networks(scope, node, inner, obj)
-        case Union() if isinstance(obj, NetworkSet):
-            return for_each_option(scope, item, lambda option: _in_networks(scope, node, option, obj))
         case Union():
-            wanted = AddressKind.IPV4 if obj.version == 4 else AddressKind.IPV6
-            return for_each_option(
-                scope,
-                item,
-                lambda option: _in_networks(scope, node, option, obj)
-                if isinstance(option, Address) and option.kind is wanted
-                else Known(False),
-            )
+            return for_each_option(scope, item, lambda option: _in_one_network(scope, node, option, obj))
         case Known(obj=IPv4Address() | IPv6Address() as address):
             return Known(address in obj)
         case Address(kind=kind, value=value) if kind is not AddressKind.MAC:
             ranges = _ranges(scope, node, kind, obj)
             return Boolean(_in_ranges(scope, value, ranges)) if ranges else Known(False)
-    scope.refuse(node, f"a network contains IP addresses, not {describe(item)}", "test a field such as ip.src or ip.dst.")
+    scope.refuse(
+        node, f"a network contains IP addresses, not {describe(item)}", "test a field such as ip.src or ip.dst."
+    )
+
+
+def _in_one_network(scope: Scope, node: ast.AST, option: Static, obj: _Networks) -> Static:
+    """`option in obj` for one kind that a Union may have; the other kind of address is not in a single network."""
+    if not isinstance(obj, NetworkSet) and isinstance(option, Address) and option.kind is not _KINDS[obj.version]:
+        return Known(False)
+    return _in_networks(scope, node, option, obj)
 
 
 def _ranges(scope: Scope, node: ast.AST, kind: AddressKind, obj: _Networks) -> tuple[tuple[int, int], ...]:
     """The addresses of this kind that `obj` contains."""
-    version = 4 if kind is AddressKind.IPV4 else 6
     if isinstance(obj, NetworkSet):
-        return obj.ranges4 if version == 4 else obj.ranges6
-    if obj.version != version:
+        return obj.ranges4 if kind is AddressKind.IPV4 else obj.ranges6
+    if kind is not _KINDS[obj.version]:
+        version = 10 - obj.version
         scope.refuse(
             node,
             f"an IPv{version} address is never in the IPv{obj.version} network {obj}",

@@ -47,7 +47,7 @@ MAX_SHIFT: Final = 63
 
 
 def as_int(scope: Scope, static: Static, node: ast.AST, missing: str = "TypeError") -> Value:
-    """The integer that `static` is; a bool counts as 0 or 1. A None raises `missing` when run, as CPython does there."""
+    """The integer that `static` is; a bool counts as 0 or 1. A None raises `missing`, as CPython does there."""
     match static:
         case Integer(value=value):
             return value

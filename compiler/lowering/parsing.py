@@ -1,8 +1,8 @@
 """Parsing as IR: what `pkt.tcp` and its like cost, written once at the first naming and remembered in the state.
 
-Each stage yields one Static and is kept under "@STAGE". The parse graph itself is data in lang/_headers.py; the rules are
-those of docs/semantics.md, Parsing, and lang/_parse.py is their definition. Stages are pure: a merge may forget one, and
-the next naming writes it again. This file must not know: statements, writes.
+Each stage yields one Static and is kept under "@STAGE". The parse graph itself is data in lang/_headers.py; the rules
+are those of docs/semantics.md, Parsing, and lang/_parse.py is their definition. Stages are pure: a merge may forget
+one, and the next naming writes it again. This file must not know: statements, writes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from nmjit.compiler.lowering.values import (
     Tuple,
     View,
 )
-
 
 
 def length(scope: Scope) -> Value:
@@ -152,7 +151,9 @@ def _parse_link(scope: Scope) -> Static:
     there, nothing = scope.fork(scope.compare(Predicate.GE, whole, _size("eth")))
     scope.at(there)
     ethertype = load(scope, scope.const(0), 12, 2)
-    usual = scope.builder.range_table("ip", [(t, t) for t, name in headers.ETHERTYPES.items() if name in ("ipv4", "ipv6")])
+    usual = scope.builder.range_table(
+        "ip", [(t, t) for t, name in headers.ETHERTYPES.items() if name in ("ipv4", "ipv6")]
+    )
     untagged, other = scope.fork(in_set(scope, ethertype, usual))  # the straight line first
     scope.at(untagged)
     ends.append(scope.here(found(0, Integer(ethertype))))
@@ -281,7 +282,11 @@ def _parse_transport(scope: Scope) -> Static:
 
 
 def _transport(
-    protocol: Value, offset: Value, end: Value, is_ipv6: bool, routed: Static = Known(False)  # noqa: B008
+    protocol: Value,
+    offset: Value,
+    end: Value,
+    is_ipv6: bool,
+    routed: Static = Known(False),  # noqa: B008
 ) -> Tuple:
     return Tuple((Integer(protocol), Integer(offset), Integer(end), Known(is_ipv6), routed))
 
@@ -312,9 +317,7 @@ def _walk_extensions(scope: Scope, view: View, next_header: Value) -> Edge:
     is_fragment = scope.compare(Predicate.EQ, protocol, headers.IPV6_FRAGMENT)
     fragment_offset = scope.binary(BinaryKind.SHR, load(scope, offset, 2, 2), 3)
     later = scope.binary(BinaryKind.AND, is_fragment, scope.compare(Predicate.NE, fragment_offset, 0))
-    gate.require(
-        builder.logical_not(later), _transport(scope.const(-1), behind, view.end, True, Boolean(routed))
-    )
+    gate.require(builder.logical_not(later), _transport(scope.const(-1), behind, view.end, True, Boolean(routed)))
     is_routing = scope.compare(Predicate.EQ, protocol, headers.IPV6_ROUTING)
     segments_left = scope.compare(Predicate.NE, load(scope, offset, 3, 1), 0)
     active = scope.binary(BinaryKind.AND, is_routing, segments_left)
@@ -334,8 +337,6 @@ def _walk_extensions(scope: Scope, view: View, next_header: Value) -> Edge:
     return scope.here(merge_value)
 
 
-
-
 def _extension_length(scope: Scope, protocol: Value, offset: Value) -> Value:
     """Length in bytes of the extension header `protocol` at `offset`, by its second byte."""
     counted = load(scope, offset, 1, 1)
@@ -350,8 +351,8 @@ def _extension_length(scope: Scope, protocol: Value, offset: Value) -> Value:
 
 
 def _layer4(name: str) -> Callable[[Scope], Static]:
-    """The parser of a layer-4 header: right protocol over the right IP, fixed part within the end, then its own rules."""
-    versions = {version: number for version, by in headers.IP_PROTOCOLS.items() for number, n in by.items() if n == name}
+    """The parser of a layer-4 header: right protocol over the right IP, fixed part within the end, its own rules."""
+    versions = {v: number for v, by in headers.IP_PROTOCOLS.items() for number, found in by.items() if found == name}
 
     def parse(scope: Scope) -> Static:
         transport = stage(scope, "@transport")

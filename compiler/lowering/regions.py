@@ -194,7 +194,7 @@ def _constant(scope: Scope, static: Static, node: ast.AST) -> bytes:
     scope.refuse(
         node,
         f"a bytes constant is wanted here, this is {describe(static)}",
-        'write it as b"…", or slice the packet with constant bounds.',
+        'write it as b"…".',
     )
 
 

@@ -1,7 +1,7 @@
 """Where lowering stands: the open block, the names bound there, the function being inlined, and the ways to refuse.
 
-A point of the program is an `Edge`: an open block and the `State` that holds in it. `fork` makes two of one, `join.merge`
-one of several. This file must not know which constructs there are.
+A point of the program is an `Edge`: an open block and the `State` that holds in it. `fork` makes two of one,
+`join.merge` one of several. This file must not know which constructs there are.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ STAGE_RANKS = {
 }  # fmt: skip
 """Parse stages by how deep they look: a write to a field of rank r that steers parsing undoes those above r."""
 HEADER_RANKS = {
-    "eth": 0, "vlan": 2, "vlan2": 4, "arp": 6, "mpls": 6, "ipv4": 6, "ipv6": 6, "tcp": 8, "udp": 8, "icmp": 8, "icmp6": 8,
-    "gre": 8, "vxlan": 10,
+    "eth": 0, "vlan": 2, "vlan2": 4, "arp": 6, "mpls": 6, "ipv4": 6, "ipv6": 6, "tcp": 8, "udp": 8, "icmp": 8,
+    "icmp6": 8, "gre": 8, "vxlan": 10,
 }  # fmt: skip
 RANK_OPTION = 9
 RANK_PAYLOAD = 12

@@ -207,6 +207,8 @@ def _augment_item(
         result = numbers.arithmetic(scope, node, kind, (Integer(old), target), (amount, node.value), modular)
         regions.store_byte(scope, index, numbers.as_int(scope, result, node), target, f"0 <= {key_text} < len(pkt)")
         return
+    if isinstance(owner, PacketValue):
+        scope.refuse(target, "a slice can't be added to in place", 'assign to it: pkt[i:j] = b"…".')
     if not (isinstance(owner, Known) and maps.is_map(owner)):
         scope.refuse(target, f"an item of {describe(owner)} can't be assigned", "assign to pkt[i] or to a map's entry.")
     key = evaluate(scope, target.slice)
@@ -427,7 +429,7 @@ def _return(scope: Scope, node: ast.Return) -> None:
     scope.builder.ret(code, port)
 
 
-def _verdict(scope: Scope, value: Static, node: ast.AST) -> tuple[Value, Value]:
+def _verdict(scope: Scope, value: Static, node: ast.Return) -> tuple[Value, Value]:
     match value:
         case VerdictCode(code=code, port=port):
             return code, port
@@ -435,12 +437,10 @@ def _verdict(scope: Scope, value: Static, node: ast.AST) -> tuple[Value, Value]:
             number, index = known_parts(scope, verdict)
             return scope.const(number), scope.const(index)
     cure = "return DROP, PASS, TX or redirect(PORT)."
-    scope.refuse(node, f"a filter returns a Verdict, this is {describe(value)}", cure)
+    scope.refuse(node.value or node, f"a filter returns a Verdict, this is {describe(value)}", cure)
 
 
-def inline(
-    scope: Scope, function: FunctionType, bound: dict[str, Static], node: ast.AST, is_filter: bool
-) -> Static:
+def inline(scope: Scope, function: FunctionType, bound: dict[str, Static], node: ast.AST, is_filter: bool) -> Static:
     """A call of a plain function, or of another filter: its body in place of the call."""
     outer = scope.frame
     if function.__code__ in outer.active:

@@ -82,7 +82,7 @@ def _pseudo_header(scope: Scope, name: str) -> Value:
 
 
 def _sum_words(scope: Scope, start: Value, end: Value, skipped: int, initial: Value) -> Value:
-    """`initial` plus the 16-bit words of start … end, the word at start + `skipped` left out; an odd last byte is high."""
+    """`initial` plus the 16-bit words of start … end, without the one at start + `skipped`; an odd byte is high."""
     builder = scope.builder
     head = builder.block("sum")
     entry = scope.here()

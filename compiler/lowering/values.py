@@ -339,7 +339,7 @@ def describe(value: Static) -> str:
         case VerdictCode():
             return "a Verdict"
         case Snapshot():
-            return "a bytes value"
+            return "bytes of the packet"
         case Region(is_bytes=is_bytes):
             return "a long slice of the packet" if is_bytes else "a region of the packet"
         case Option():

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from nmjit.compiler.ir import BasicBlock, Branch, Const, Function, Jump, Op, Phi, Value
+from nmjit.compiler.ir import BasicBlock, Branch, Compare, Const, Function, Jump, Op, Phi, Predicate, Value
 from nmjit.compiler.irtypes import BOOL, INT
 from nmjit.compiler.verifier.discharge import holds, suppose
 from nmjit.compiler.verifier.interval import EITHER, TOP, Interval
@@ -27,10 +27,11 @@ from nmjit.compiler.verifier.terms import terms_of
 from nmjit.compiler.verifier.transfer import after, entry_facts
 from nmjit.compiler.verifier.trips import within_rounds
 
-_PATIENCE: Final = 2
+_PATIENCE: Final = 1
 """Rounds of a loop before what grows is widened."""
-_COARSE: Final = 6
-"""Rounds of a loop before widening stops at machine integers only, no longer at the function's constants."""
+_COARSE: Final = 2
+"""Rounds of a loop before widening no longer stops at the function's constants, only at the ends of machine integers;
+one round later it stops nowhere. What trips.py can bound comes back from there, so small steps would gain nothing."""
 _LAST_ROUND: Final = 16
 """Rounds of a loop before all that is known of its merged values is given up."""
 _MACHINE: Final = sorted({0, *(end for bits in (8, 16, 32, 64) for end in (-(1 << bits - 1), (1 << bits) - 1))})
@@ -51,10 +52,16 @@ def solve(function: Function, flow: Flow) -> Solution:
 
 
 def _thresholds(blocks: Iterable[BasicBlock]) -> list[int]:
-    """Where widening may stop: the function's constants and those next to them, and the ends of machine integers."""
-    constants = [op.value for block in blocks for op in block.ops if type(op) is Const and op.type is INT]
-    near = {value + by for value in constants if isinstance(value, int) for by in (-1, 0, 1)}
-    return sorted(near.union(_MACHINE))
+    """Where widening may stop: the constants that values are tested to be equal to, those next to them, and the ends of
+    machine integers. Tests of order need none, for what they say comes back as the loop shrinks."""
+    found = set(_MACHINE)
+    for block in blocks:
+        for op in block.ops:
+            if type(op) is Compare and (op.predicate is Predicate.EQ or op.predicate is Predicate.NE):
+                for value in (op.a, op.b):
+                    if type(value) is Const and isinstance(value.value, int):
+                        found.update((value.value - 1, value.value, value.value + 1))
+    return sorted(found)
 
 
 class _Solver:
@@ -215,7 +222,6 @@ class _Solver:
     def _round(self, loop: Loop, facts: Facts) -> Facts:
         """Go through the loop once from `facts` at its header; what then holds at the header."""
         frame, header = self.solution.frame, loop.header
-        frame.selections.clear()
         self._walk(header, self._behind(header, facts))
         self.visit(loop.items[1:])
         return common_facts(frame, header, self._arrivals(header), tuple(facts.bounds))
@@ -223,6 +229,7 @@ class _Solver:
     def _grown(self, header: BasicBlock, old: Facts, new: Facts, rounds: int) -> Facts:
         """Facts that say no more than `old` nor than `new`; after some rounds less, so that rounds come to an end."""
         merged = set(self.solution.frame.merged[header])
+        thresholds = self.thresholds if rounds < _COARSE else (_MACHINE if rounds == _COARSE else ())
         if rounds >= _LAST_ROUND:
             return Facts({value: TOP if value.type is INT else EITHER for value in merged}, {}, {}, {})
         intervals: dict[Value, Interval] = {}
@@ -235,7 +242,7 @@ class _Solver:
             elif rounds < _PATIENCE:
                 intervals[root] = before.join(now)
             elif root in merged:
-                intervals[root] = before.widen(now, self.thresholds if rounds < _COARSE else _MACHINE)
+                intervals[root] = before.widen(now, thresholds)
         bounds = {}
         for pair, gap in old.bounds.items():
             now_gap = new.bounds.get(pair)

@@ -27,7 +27,8 @@ def common_facts(
     """
     base = frame.bases[merge]
     states = [arrival.state for arrival in arrivals]
-    touched = set.intersection(*(state.touched_since(base) for state in states))
+    first, *others = (state.touched_since(base) for state in states)
+    touched = (root for root in first if all(root in other for other in others))
     visible = [root for root in touched if _is_visible(frame, merge, root)]
     intervals = _common_intervals(states, base, visible)
     bounds = _common_bounds(frame, merge, states, base, visible)
@@ -44,8 +45,9 @@ def common_facts(
 
 def _is_implied(base: State, intervals: dict[Value, Interval], pair: tuple[Value, Value], gap: int) -> bool:
     """Whether the intervals alone say as much as the bound does."""
-    low, high = (intervals.get(root) or base.root_interval(root) for root in pair)
-    return low.hi + gap <= high.lo
+    low, high = pair
+    ceiling = (intervals.get(low) or base.root_interval(low)).hi
+    return ceiling + gap <= (intervals.get(high) or base.root_interval(high)).lo
 
 
 def _is_visible(frame: Frame, merge: Merge, root: Value) -> bool:
@@ -124,7 +126,7 @@ def _bound_merged(
     merged = [value for value in frame.merged[merge] if value.type is INT]
     above = {value: [_above_incoming(arrival, value) for arrival in arrivals] for value in merged}
     for value in merged:
-        highs = {LENGTH, *(high for reach in above[value] for high in reach)}
+        highs = dict.fromkeys((LENGTH, *(high for reach in above[value] for high in reach)))
         for high in highs:
             if high is not ZERO and _is_visible(frame, merge, high):
                 gaps = [
@@ -170,17 +172,22 @@ def _bound_below(
     frame: Frame, merge: Merge, arrivals: Sequence[Arrival], value: Value, bounds: dict[tuple[Value, Value], int]
 ) -> None:
     """Bounds from values above the merge to `value`."""
-    lows: set[Value] = set()
+    reaches = []
     for arrival in arrivals:
-        lows.update(arrival.state.under(frame.terms[arrival.incoming[value]][0]))
-    for low in lows:
+        root, offset = frame.terms[arrival.incoming[value]]
+        reaches.append((arrival.state, arrival.state.under(root), offset, arrival.state.root_interval(root).lo))
+    for low in dict.fromkeys(low for _, reach, _, _ in reaches for low in reach):
         if low is not ZERO and _is_visible(frame, merge, low):
-            gaps: list[int | None] = []
-            for arrival in arrivals:
-                root, offset = frame.terms[arrival.incoming[value]]
-                gap = arrival.state.gap(low, root)
-                gaps.append(None if gap is None else gap + offset)
+            gaps = [_gap_from(state, low, reach.get(low), offset, floor) for state, reach, offset, floor in reaches]
             _note(bounds, low, value, gaps)
+
+
+def _gap_from(state: State, low: Value, noted: int | None, offset: int, floor: int) -> int | None:
+    """How far `low` is under a root + offset of which a bound may be noted, and whose least value is `floor`."""
+    ceiling = state.root_interval(low).hi
+    if floor != -INFINITE and ceiling != INFINITE and (noted is None or noted < floor - ceiling):
+        noted = floor - ceiling
+    return None if noted is None else noted + offset
 
 
 def _bound_pair(

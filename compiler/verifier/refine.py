@@ -121,11 +121,12 @@ def _narrow(state: State, root: Value, wanted: Interval) -> None:
         backward(state, root, now)
     if hi < known.hi:
         for low in state.below.get(root, ()):
-            if state.feasible:
-                _narrow(state, low, Interval(-INFINITE, hi - state.upper[low][root]))
+            limit = hi - state.upper[low][root]
+            if limit < state.root_interval(low).hi and state.feasible:
+                _narrow(state, low, Interval(-INFINITE, limit))
     if lo > known.lo:
         for high, gap in state.upper.get(root, {}).items():
-            if state.feasible:
+            if lo + gap > state.root_interval(high).lo and state.feasible:
                 _narrow(state, high, Interval(lo + gap, INFINITE))
 
 

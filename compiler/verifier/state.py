@@ -20,10 +20,12 @@ from nmjit.compiler.ir import BasicBlock, Binary, BinaryKind, Find, Select, Valu
 from nmjit.compiler.irtypes import BOOL
 from nmjit.compiler.record import record
 from nmjit.compiler.verifier.interval import EITHER, INFINITE, TOP, Interval
-from nmjit.compiler.verifier.terms import Term
+from nmjit.compiler.verifier.terms import ZERO, Term
 
 _SEARCH: Final = 40
 """Roots visited by one search for a bound; beyond that a bound is not found."""
+_SEARCH_DOWN: Final = 8
+"""Roots visited by one search for values below."""
 
 _EXCLUDED: Final = 8
 """Integers noted for one root that it is not."""
@@ -82,10 +84,15 @@ class Frame:
 
 
 class State:
-    """Facts at one point. `feasible` turns False where they contradict each other: the point is not reached."""
+    """Facts at one point. `feasible` turns False where they contradict each other: the point is not reached.
+
+    `ceilings`, `reach` and `reach_down` remember what was asked, until something new is learnt; states that hold the
+    same facts share them.
+    """
 
     __slots__ = (
-        "arrivals", "below", "excluded", "feasible", "frame", "fuel", "intervals", "parent", "reach", "touched", "upper",
+        "arrivals", "below", "ceilings", "excluded", "feasible", "frame", "fuel", "intervals", "parent", "reach",
+        "reach_down", "touched", "upper",
     )  # fmt: skip
 
     def __init__(self, frame: Frame) -> None:
@@ -93,11 +100,13 @@ class State:
         self.parent: State | None = None
         self.intervals: dict[Value, Interval] = {}
         self.upper: dict[Value, Bounds] = {}
-        self.below: dict[Value, frozenset[Value]] = {}
+        self.below: dict[Value, tuple[Value, ...]] = {}
         self.excluded: dict[Value, frozenset[int]] = {}
         self.arrivals: dict[Merge, tuple[Arrival, ...]] = {}
-        self.touched: set[Value] = set()
+        self.touched: dict[Value, None] = {}
+        self.ceilings: dict[Value, int] = {}
         self.reach: dict[Value, Bounds] = {}
+        self.reach_down: dict[Value, Bounds] = {}
         self.feasible = True
         self.fuel = 0
 
@@ -111,15 +120,16 @@ class State:
         child.below = self.below.copy()
         child.excluded = self.excluded.copy()
         child.arrivals = self.arrivals.copy()
-        child.touched = set()
-        child.reach = self.reach  # of the same facts; each replaces it at the first that it learns
+        child.touched = {}
+        child.ceilings, child.reach, child.reach_down = self.ceilings, self.reach, self.reach_down
         child.feasible = self.feasible
         child.fuel = 0
         return child
 
-    def touched_since(self, ancestor: State) -> set[Value]:
-        """Roots of which something was learnt between `ancestor` and here."""
-        touched: set[Value] = set()
+    def touched_since(self, ancestor: State) -> dict[Value, None]:
+        """Roots of which something was learnt between `ancestor` and here, as the keys: their order is always the same,
+        that of a set is not, and an order decides what is found where a search is cut off."""
+        touched: dict[Value, None] = {}
         state = self
         while state is not ancestor:
             touched |= state.touched
@@ -140,20 +150,22 @@ class State:
     def interval(self, value: Value) -> Interval:
         """The interval of an INT or BOOL value."""
         root, offset = self.frame.terms[value]
+        if root is ZERO:
+            return Interval(offset, offset)
         found = self.root_interval(root)
         return found.shifted(offset) if offset else found
 
     def set_interval(self, root: Value, interval: Interval) -> None:
         self.intervals[root] = interval
-        self.touched.add(root)
-        self.reach = {}
+        self.touched[root] = None
+        self.ceilings, self.reach = {}, {}
 
     def exclude(self, root: Value, value: int) -> None:
         """Note that `root` is not `value`, which its interval may hold. Only the first few are noted."""
         known = self.excluded.get(root, frozenset())
         if value not in known and len(known) < _EXCLUDED:
             self.excluded[root] = known | {value}
-            self.touched.add(root)
+            self.touched[root] = None
 
     def excludes(self, root: Value, value: int) -> bool:
         """Whether `root` is known not to be `value`."""
@@ -175,9 +187,10 @@ class State:
             return False
         else:
             self.upper[low] = {**known, high: gap}
-        self.below[high] = self.below.get(high, frozenset()) | {low}
-        self.touched.add(low)
-        self.reach = {}
+        if known is None or high not in known:
+            self.below[high] = (*self.below.get(high, ()), low)
+        self.touched[low] = None
+        self.ceilings, self.reach, self.reach_down = {}, {}, {}
         return True
 
     def add_value_bound(self, low: Value, gap: int, high: Value) -> None:
@@ -207,34 +220,28 @@ class State:
         return reached
 
     def under(self, start: Value) -> Bounds:
-        """By x, gaps such that x + gap ≤ start, for the roots x that are noted directly."""
-        found = {low: self.upper[low][start] for low in self.below.get(start, ())}
-        found[start] = 0
-        return found
+        """By x, gaps such that x + gap ≤ start, for the roots x that a short search reaches. Not to be changed."""
+        reached = self.reach_down.get(start)
+        if reached is None:
+            reached = self.reach_down[start] = {start: 0}
+            queue = [start]
+            for root in queue:
+                base = reached[root]
+                for low in self.below.get(root, ()):
+                    gap = base + self.upper[low][root]
+                    if gap > reached.get(low, gap - 1):
+                        reached[low] = gap
+                        if len(queue) < _SEARCH_DOWN:
+                            queue.append(low)
+        return reached
 
     def gap(self, low: Value, high: Value) -> int | None:
         """The largest k found such that low + k ≤ high holds of these two roots; None where none is known."""
         if low is high:
             return 0
-        best: int | None = None
-        floor = self.root_interval(high).lo
-        if floor != -INFINITE:
-            ceiling = self.root_interval(low).hi
-            if ceiling != INFINITE:
-                best = floor - ceiling
+        best = self._plain_gap(low, high)
         by_shape = self._gap_by_shape(low, high)
-        if by_shape is not None and (best is None or by_shape > best):
-            best = by_shape
-        if low in self.upper or type(low) is Binary:
-            for root, gap in self.above(low).items():
-                if root is not high:
-                    ceiling = self.root_interval(root).hi
-                    if floor == -INFINITE or ceiling == INFINITE:
-                        continue
-                    gap += floor - ceiling
-                if best is None or gap > best:
-                    best = gap
-        return best
+        return best if by_shape is None or (best is not None and best >= by_shape) else by_shape
 
     def implies(self, low: Value, gap: int, high: Value) -> bool:
         """Whether low + gap ≤ high holds of these two roots, by all that is known."""
@@ -344,10 +351,26 @@ class State:
         """`gap` without rules of shape, so that it asks for no further gap."""
         if low is high:
             return 0
-        ends = self.root_interval(high).lo, self.root_interval(low).hi
-        best = ends[0] - ends[1] if ends[0] != -INFINITE and ends[1] != INFINITE else None
-        found = self.above(low).get(high)
-        return best if found is None or (best is not None and best > found) else found
+        if low not in self.upper and type(low) is not Binary:
+            noted, ceiling = None, self.root_interval(low).hi
+        else:
+            noted, ceiling = self.above(low).get(high), self._ceiling(low)
+        floor = self.root_interval(high).lo
+        if floor == -INFINITE or ceiling == INFINITE or (noted is not None and noted >= floor - ceiling):
+            return noted
+        return floor - ceiling
+
+    def _ceiling(self, low: Value) -> int:
+        """The least upper limit of `low` that follows from those of the roots above it."""
+        found = self.ceilings.get(low)
+        if found is None:
+            found = INFINITE
+            for root, gap in self.above(low).items():
+                limit = self.root_interval(root).hi
+                if limit != INFINITE and limit - gap < found:
+                    found = limit - gap
+            self.ceilings[low] = found
+        return found
 
 
 _SHAPES: Final = frozenset({BinaryKind.ADD, BinaryKind.SUB, BinaryKind.MIN})

@@ -138,13 +138,16 @@ def _relate_difference(state: State, op: Binary, a: Interval, b: Interval) -> No
 
 
 def _relate_minimum(state: State, op: Binary, a: Interval, b: Interval) -> None:
-    _bound(state, op, 0, op.a)
-    _bound(state, op, 0, op.b)
+    """It is no further below either operand than that can be above the other."""
+    for operand, own, other in ((op.a, a, b), (op.b, b, a)):
+        _bound(state, op, 0, operand)
+        _bound(state, operand, -max(0, own.hi - other.lo), op)
 
 
 def _relate_maximum(state: State, op: Binary, a: Interval, b: Interval) -> None:
-    _bound(state, op.a, 0, op)
-    _bound(state, op.b, 0, op)
+    for operand, own, other in ((op.a, a, b), (op.b, b, a)):
+        _bound(state, operand, 0, op)
+        _bound(state, op, -max(0, other.hi - own.lo), operand)
 
 
 def _relate_product(state: State, op: Binary, a: Interval, b: Interval) -> None:
@@ -179,7 +182,8 @@ def _relate_and(state: State, op: Binary, a: Interval, b: Interval) -> None:
 
 def _relate_or(state: State, op: Binary, a: Interval, b: Interval) -> None:
     if a.lo >= 0 and b.lo >= 0:
-        _relate_maximum(state, op, a, b)
+        _bound(state, op.a, 0, op)
+        _bound(state, op.b, 0, op)
 
 
 _Relation = Callable[[State, Binary, Interval, Interval], None]

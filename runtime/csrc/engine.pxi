@@ -76,9 +76,10 @@ cdef extern from "csrc/port_pcap.h" nogil:
     struct pcap_writer:
         port port
         uint64_t packets
-    int pcap_reader_open(pcap_reader *, const char *, bint)
+    int pcap_reader_open(pcap_reader *, const char *)
     void pcap_reader_close(pcap_reader *)
-    uint32_t pcap_reader_readable(const pcap_reader *)
+    enum:
+        PCAP_READABLE
     int pcap_writer_open(pcap_writer *, const char *, const pcap_reader *)
     int pcap_writer_packet(pcap_writer *, uint64_t, const void *, uint32_t, uint32_t)
     int pcap_writer_finish(pcap_writer *)

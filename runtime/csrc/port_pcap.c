@@ -1,18 +1,17 @@
 /*
  * port_pcap.c - see port_pcap.h: the reader. The writer is in port_pcap_write.c.
  */
-#define _GNU_SOURCE
 #include "port_pcap.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WINDOW	     (16u << 20) /* pages are given back, and asked for, in steps of this */
+/* Bytes of the file that are held at once: a record fits, and half of an L2 cache is left. */
+#define STRETCH	     (512u << 10)
 #define NS_IN_SECOND 1000000000ull
 #define NS_IN_US     1000u
 
@@ -32,33 +31,31 @@ static uint16_t get16(const struct pcap_format *format, const uint8_t *at)
 	return format->swapped ? __builtin_bswap16(value) : value;
 }
 
-static uint64_t file_page(void)
-{
-	return (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /*
- * Map the file with zeros behind it: an anonymous mapping one page longer, and the file over its
- * beginning. The kernel itself clears the rest of the file's last page.
+ * Keep what lies in the buffer from the cursor on, and fill up behind it. 0, -ESTALE where the file
+ * has lost bytes that it had when it was opened, or the error of the read.
  */
-static int map_file(struct pcap_reader *reader, bool writable)
+static int refill(struct pcap_reader *reader)
 {
-	const int prot = PROT_READ | (writable ? PROT_WRITE : 0);
-	const uint64_t page = file_page();
-	uint64_t whole = (reader->size + page - 1) / page * page;
-	void *map;
+	const uint32_t done = (uint32_t)(reader->cursor - reader->origin);
 
-	map = mmap(NULL, whole + page, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	reader->base = map;
-	reader->mapped = whole + page;
-	map = mmap(map, reader->size, prot, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, reader->fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	/* Advice: the file is read as well without it. */
-	(void)madvise(reader->base, reader->size, MADV_SEQUENTIAL);
-	(void)madvise(reader->base, reader->size < WINDOW ? reader->size : WINDOW, MADV_WILLNEED);
+	reader->filled -= done;
+	memmove(reader->buffer, reader->buffer + done, reader->filled);
+	reader->origin = reader->cursor;
+	while (reader->filled < STRETCH && reader->origin + reader->filled < reader->size) {
+		uint64_t at = reader->origin + reader->filled, left = reader->size - at;
+		uint32_t room = STRETCH - reader->filled;
+		ssize_t got = pread(reader->fd, reader->buffer + reader->filled,
+				    left < room ? left : room, (off_t)at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			reader->error_at = at;
+			return got < 0 ? -errno : -ESTALE;
+		}
+		reader->filled += (uint32_t)got;
+	}
 	return 0;
 }
 
@@ -80,17 +77,17 @@ static int parse_file_header(struct pcap_reader *reader)
 	reader->error_at = 0;
 	if (reader->size < sizeof(magic))
 		return -EBADMSG;
-	memcpy(&magic, reader->base, sizeof(magic));
+	memcpy(&magic, reader->buffer, sizeof(magic));
 	if (parse_magic(format, magic) < 0)
 		return -EINVAL;
 	if (reader->size < PCAP_FILE_HEADER) {
 		reader->error_at = reader->size;
 		return -EBADMSG;
 	}
-	format->snaplen = get32(format, reader->base + 16);
-	format->linktype = get32(format, reader->base + 20) & PCAP_LINKTYPE_MASK;
-	if (get16(format, reader->base + 4) != PCAP_VERSION_MAJOR ||
-	    get16(format, reader->base + 6) != PCAP_VERSION_MINOR) {
+	format->snaplen = get32(format, reader->buffer + 16);
+	format->linktype = get32(format, reader->buffer + 20) & PCAP_LINKTYPE_MASK;
+	if (get16(format, reader->buffer + 4) != PCAP_VERSION_MAJOR ||
+	    get16(format, reader->buffer + 6) != PCAP_VERSION_MINOR) {
 		reader->error_at = 4;
 		return -EINVAL;
 	}
@@ -98,6 +95,7 @@ static int parse_file_header(struct pcap_reader *reader)
 		reader->error_at = 20;
 		return -EPROTONOSUPPORT;
 	}
+	memcpy(reader->header, reader->buffer, PCAP_FILE_HEADER);
 	reader->cursor = PCAP_FILE_HEADER;
 	return 0;
 }
@@ -110,15 +108,16 @@ static int bad_record(struct pcap_reader *reader)
 }
 
 /*
- * Describe the record at the cursor and step over it. 1, 0 at the end of the file, or -EBADMSG.
- * A captured length above the length on the wire is let through, as libpcap does; the filter then
- * sees the captured length for both.
+ * Describe the record at the cursor and step over it. 1; 0 where its end lies behind what the
+ * buffer holds, or the file ends; or -EBADMSG. A captured length above the length on the wire is
+ * let through, as libpcap does; the filter then sees the captured length for both.
  */
 static int next_record(struct pcap_reader *reader, struct nmjit_descriptor *packet)
 {
 	const struct pcap_format *format = &reader->format;
-	uint64_t left = reader->size - reader->cursor;
-	const uint8_t *header = reader->base + reader->cursor;
+	const uint64_t left = reader->size - reader->cursor;
+	const uint32_t place = (uint32_t)(reader->cursor - reader->origin);
+	const uint8_t *header = reader->buffer + place;
 	uint64_t fraction;
 	uint32_t caplen, origlen;
 
@@ -126,13 +125,17 @@ static int next_record(struct pcap_reader *reader, struct nmjit_descriptor *pack
 		return 0;
 	if (left < PCAP_RECORD_HEADER)
 		return bad_record(reader);
+	if (reader->filled - place < PCAP_RECORD_HEADER)
+		return 0;
 	caplen = get32(format, header + 8);
 	origlen = get32(format, header + 12);
 	if (caplen > PCAP_MAX_CAPLEN || caplen > left - PCAP_RECORD_HEADER)
 		return bad_record(reader);
+	if (caplen > reader->filled - place - PCAP_RECORD_HEADER)
+		return 0;
 	fraction = get32(format, header + 4);
 	*packet = (struct nmjit_descriptor){
-		.offset = reader->cursor + PCAP_RECORD_HEADER,
+		.offset = place + PCAP_RECORD_HEADER,
 		.timestamp = get32(format, header) * NS_IN_SECOND +
 			     fraction * (format->nanoseconds ? 1 : NS_IN_US),
 		.len = caplen,
@@ -143,70 +146,49 @@ static int next_record(struct pcap_reader *reader, struct nmjit_descriptor *pack
 	return 1;
 }
 
-static int check_size(struct pcap_reader *reader)
+static int next_records(struct pcap_reader *reader, uint32_t max, uint32_t *n)
 {
-	struct stat st;
+	int got = 1;
 
-	if (fstat(reader->fd, &st) < 0)
-		return -errno;
-	if ((uint64_t)st.st_size >= reader->size)
-		return 0;
-	reader->error_at = (uint64_t)st.st_size;
-	return -ESTALE;
+	for (*n = 0; *n < max && got > 0; *n += got > 0)
+		got = next_record(reader, &reader->packets[*n]);
+	return got;
 }
 
 /* Thread: the worker. Records before a bad one are shown first; the next call reports it. */
 static int pcap_recv(struct port *port, uint32_t max, struct nmjit_batch *batch)
 {
 	struct pcap_reader *reader = (struct pcap_reader *)port;
-	uint32_t n = 0;
-	int got = check_size(reader);
+	uint32_t n;
+	int got;
 
-	if (got < 0)
-		return got;
 	if (max > PCAP_BATCH)
 		max = PCAP_BATCH;
-	for (got = 1; n < max && got > 0; n += got > 0)
-		got = next_record(reader, &reader->packets[n]);
+	got = next_records(reader, max, &n);
+	if (n == 0 && got == 0 && reader->cursor < reader->size) {
+		got = refill(reader);
+		if (got == 0)
+			got = next_records(reader, max, &n);
+	}
 	if (n == 0)
 		return got < 0 ? got : -ENODATA;
-	reader->count = n;
-	reader->disposed = 0;
 	*batch = (struct nmjit_batch){
 		.slots = reader->packets,
-		.base = reader->base,
+		.base = reader->buffer,
 		.num_slots = PCAP_BATCH,
 		.count = n,
-		.readable = pcap_reader_readable(reader),
+		.readable = PCAP_READABLE,
 	};
 	return (int)n;
 }
 
-/* Forget the pages before `upto`, written or not, and ask for those to come. */
-static int release_pages(struct pcap_reader *reader, uint64_t upto)
-{
-	uint64_t left = reader->size - upto;
-
-	upto -= upto % file_page();
-	if (upto < reader->released + WINDOW)
-		return 0;
-	if (madvise(reader->base + reader->released, upto - reader->released, MADV_DONTNEED) < 0)
-		return -errno;
-	reader->released = upto;
-	(void)madvise(reader->base + upto, left < 2 * WINDOW ? left : 2 * WINDOW, MADV_WILLNEED);
-	return 0;
-}
-
-/* Thread: the worker. */
+/* Thread: the worker. The buffer is refilled when recv is called next, so there is nothing to do.
+ */
 static int pcap_commit(struct port *port, uint32_t n)
 {
-	struct pcap_reader *reader = (struct pcap_reader *)port;
-
-	reader->disposed += n;
-	if (reader->disposed < reader->count)
-		return release_pages(reader,
-				     reader->packets[reader->disposed].offset - PCAP_RECORD_HEADER);
-	return release_pages(reader, reader->cursor);
+	(void)port;
+	(void)n;
+	return 0;
 }
 
 static const struct port_ops reader_ops = {
@@ -215,12 +197,11 @@ static const struct port_ops reader_ops = {
 };
 
 /*
- * Open a capture. writable: the filter may write to packets (in this process's copy). The caller
- * owns *reader and closes it, also after an error; error_at then says where in the file. Thread:
- * any. -EINVAL: not a pcap file of version 2.4; -EBADMSG: it ends within its header;
- * -EPROTONOSUPPORT: not Ethernet (format.linktype); -ESPIPE: not a regular file.
+ * Open a capture. The caller owns *reader and closes it, also after an error; error_at then says
+ * where in the file. Thread: any. -EINVAL: not a pcap file of version 2.4; -EBADMSG: it ends within
+ * its header; -EPROTONOSUPPORT: not Ethernet (format.linktype); -ESPIPE: not a regular file.
  */
-int pcap_reader_open(struct pcap_reader *reader, const char *path, bool writable)
+int pcap_reader_open(struct pcap_reader *reader, const char *path)
 {
 	struct stat st;
 	int err;
@@ -235,25 +216,21 @@ int pcap_reader_open(struct pcap_reader *reader, const char *path, bool writable
 	if (!S_ISREG(st.st_mode))
 		return -ESPIPE;
 	reader->size = (uint64_t)st.st_size;
-	if (reader->size == 0)
-		return -EBADMSG;
-	err = map_file(reader, writable);
+	reader->buffer = calloc(1, STRETCH + PCAP_READABLE);
+	if (!reader->buffer)
+		return -ENOMEM;
+	/* Advice: the file is read as well without it. */
+	(void)posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	err = refill(reader);
 	return err ? err : parse_file_header(reader);
 }
 
 /* Thread: any, when no worker uses the reader any more. */
 void pcap_reader_close(struct pcap_reader *reader)
 {
-	if (reader->base)
-		munmap(reader->base, reader->mapped);
+	free(reader->buffer);
 	if (reader->fd >= 0)
 		close(reader->fd);
-	reader->base = NULL;
+	reader->buffer = NULL;
 	reader->fd = -1;
-}
-
-/* Bytes that may be read from any packet's start: from the file's end to the mapping's. */
-uint32_t pcap_reader_readable(const struct pcap_reader *reader)
-{
-	return (uint32_t)(reader->mapped - reader->size);
 }

@@ -1,9 +1,8 @@
 /*
- * port_pcap.h - capture files as ports: a reader that maps a file, and a writer.
+ * port_pcap.h - capture files as ports: a reader and a writer.
  *
  * Format: the classic pcap file, version 2.4, draft-ietf-opsawg-pcap; microseconds or nanoseconds,
- * either byte order. Packets are filtered where they lie in the mapping, never copied to fit. Must
- * not know: pcapng, compression, what a filter does. Files only: a pipe cannot be mapped.
+ * either byte order. Must not know: pcapng, compression, what a filter does. Regular files only.
  */
 #ifndef NMJIT_PORT_PCAP_H
 #define NMJIT_PORT_PCAP_H
@@ -17,6 +16,7 @@
 #define PCAP_FILE_HEADER   24u
 #define PCAP_RECORD_HEADER 16u
 #define PCAP_MAX_CAPLEN	   262144u /* what libpcap takes for the longest packet */
+#define PCAP_READABLE	   4096u   /* bytes that may be read from any packet's start */
 #define PCAP_ETHERNET	   1u
 #define PCAP_VERSION_MAJOR 2u
 #define PCAP_VERSION_MINOR 4u
@@ -33,24 +33,23 @@ struct pcap_format {
 };
 
 /*
- * A capture being read. The mapping is private: what a filter writes stays in this process, and
- * page by page is forgotten once its packets are disposed of. Behind the file's end lies a page of
- * zeros. The file must not get shorter while it is read: a shorter file is found at the next batch
- * and ends the run (-ESTALE), but bytes taken away in the middle of a batch raise SIGBUS.
+ * A capture being read: stretches of the file in turn, in one buffer that stays in the cache, where
+ * packets are filtered and may be changed. Measured over a warm 1 GB file this takes half the time
+ * of a mapping, whose page faults cost more than the copy; and a file that gets shorter meanwhile
+ * ends the run (-ESTALE) rather than the process.
  */
 struct pcap_reader {
 	struct port port;
 	struct pcap_format format;
+	uint8_t header[PCAP_FILE_HEADER]; /* the file's own, for writers to copy */
 	int fd;
-	uint8_t *base;
+	uint8_t *buffer;
 	uint64_t size;	   /* bytes, of the file when it was opened */
-	uint64_t mapped;   /* bytes, zeros behind the end included */
-	uint64_t cursor;   /* offset of the next record not shown */
-	uint64_t released; /* offset up to which pages are given back */
+	uint64_t origin;   /* offset in the file of the buffer's first byte */
+	uint32_t filled;   /* bytes of the file in the buffer */
+	uint64_t cursor;   /* offset in the file of the next record not shown */
 	uint64_t record;   /* records shown so far */
-	uint64_t error_at; /* offset of what an error was about */
-	uint32_t count;	   /* packets shown and not all disposed of */
-	uint32_t disposed;
+	uint64_t error_at; /* offset in the file of what an error was about */
 	struct nmjit_descriptor packets[PCAP_BATCH];
 };
 
@@ -66,9 +65,8 @@ struct pcap_writer {
 	uint64_t packets;
 };
 
-int pcap_reader_open(struct pcap_reader *reader, const char *path, bool writable);
+int pcap_reader_open(struct pcap_reader *reader, const char *path);
 void pcap_reader_close(struct pcap_reader *reader);
-uint32_t pcap_reader_readable(const struct pcap_reader *reader);
 
 int pcap_writer_open(struct pcap_writer *writer, const char *path, const struct pcap_reader *like);
 int pcap_writer_packet(struct pcap_writer *writer, uint64_t timestamp, const void *packet,

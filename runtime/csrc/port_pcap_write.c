@@ -167,7 +167,7 @@ int pcap_writer_open(struct pcap_writer *writer, const char *path, const struct 
 	if (!like)
 		return append_file_header(writer);
 	writer->format = like->format;
-	return append(writer, like->base, PCAP_FILE_HEADER);
+	return append(writer, like->header, PCAP_FILE_HEADER);
 }
 
 /*

@@ -25,7 +25,6 @@ ARTIFACT = Artifact(
     ports=("out", "tap"),
     redirects=True,
     report="2 checks, 1 proven",
-    writes=False,
 )
 
 

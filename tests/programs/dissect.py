@@ -37,7 +37,7 @@ class Layer4:
 
 @dataclass(frozen=True, slots=True)
 class Dissection:
-    """`types` are the EtherType and those of the tags that fit, `vlans` their ids; both empty for less than a header."""
+    """`types` are the EtherType and those of the tags that fit, `vlans` their ids; a runt has neither."""
 
     types: tuple[int, ...] = ()
     vlans: tuple[int, ...] = ()

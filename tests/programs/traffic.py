@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import ARP, LLC, Dot1AD, Dot1Q, Dot3, Ether
 from scapy.packet import Packet, Raw
 
@@ -20,6 +20,22 @@ HERE, THERE = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 VLANS = (0, 1, 2, 9, 10, 11, 20, 99, 100, 150, 199, 200, 4094, 4095)
 BLOCKED = ("192.0.2.0", "192.0.2.255", "198.51.100.9", "203.0.113.66", "2001:db8:bad::1", "100::ffff")
 NOT_BLOCKED = ("192.0.1.255", "192.0.3.0", "203.0.113.65", "203.0.113.67", "2001:db8:bae::", "100:0:0:1::")
+SITES = (
+    ("172.16.0.0", "10.0.0.0"),
+    ("172.31.255.255", "10.255.255.255"),
+    ("172.32.0.0", "10.0.0.1"),
+    ("172.15.255.255", "11.0.0.0"),
+    ("172.16.9.9", "192.168.0.0"),
+    ("203.0.113.255", "192.168.255.255"),
+    ("203.0.114.0", "192.169.0.0"),
+    ("9.255.255.255", "192.168.10.255"),
+    ("10.0.0.0", "192.168.11.0"),
+    ("2001:db8:bad:ffff:ffff:ffff:ffff:ffff", "2001:db8::"),
+    ("2001:db8:bac:ffff::", "2001:db8:20:0:ffff:ffff:ffff:ffff"),
+    ("2001:db8:10::", "2001:db8:20:1::"),
+    ("2001:db8:11::", "2001:db7:ffff::"),
+)
+PORTS = (0, 1, 22, 23, 24, 53, 79, 80, 81, 134, 135, 139, 140, 443, 1023, 1024, 1900, 4999, 5000, 5999, 6000, 65535)
 REQUESTS = (
     b"GET / HTTP/1.1\r\nHost: blocked.example\r\n\r\n",
     b"GET / HTTP/1.1\r\nUser-Agent: x\r\nHost: blocked.example\r\nAccept: */*\r\n\r\n",
@@ -73,6 +89,14 @@ def _requests() -> Iterator[Packet]:
         yield ether() / ip() / UDP(sport=9, dport=80) / Raw(request)
 
 
+def _between_sites() -> Iterator[Packet]:
+    for source, target in SITES:
+        yield ether() / ip(source, target) / (ICMPv6EchoRequest() if ":" in source else ICMP())
+        for port in PORTS:
+            yield ether() / ip(source, target) / TCP(sport=9, dport=port)
+            yield ether() / ip(source, target) / UDP(sport=9, dport=port)
+
+
 def _others() -> Iterator[Packet]:
     yield ether() / ARP(hwsrc=HERE, hwdst=THERE, psrc="10.0.0.1", pdst="10.0.0.2")
     yield Dot3(src=HERE, dst=THERE) / LLC() / Raw(b"x" * 40)
@@ -81,7 +105,9 @@ def _others() -> Iterator[Packet]:
 
 def built() -> list[bytes]:
     """Well-formed packets, each with something that a program looks at."""
-    return [bytes(packet) for part in (_tagged, _from_networks, _requests, _others) for packet in part()]
+    return [
+        bytes(packet) for part in (_tagged, _from_networks, _between_sites, _requests, _others) for packet in part()
+    ]
 
 
 @cache

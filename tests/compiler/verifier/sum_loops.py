@@ -1,8 +1,8 @@
-"""Random functions that add up in loops: nested, left early, gone on with in the middle, of bounds known at run time only.
+"""Random functions that add up in loops: nested, left early, cut short, of bounds known at run time only.
 
-Nothing limits what is added up but the number of rounds, so an interval that is too narrow, or a count of rounds that is
-too small, shows as a value outside its claim. Unlike those of ir_strategies, values here are no longer within the
-language's window by construction; that is the point of them.
+Nothing limits what is added up but the number of rounds, so an interval that is too narrow, or a count of rounds that
+is too small, shows as a value outside its claim. Unlike in ir_strategies, values do not lie within the language's
+window by construction; that is the point of them.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from nmjit.compiler.interp import Interpreter
 from nmjit.compiler.ir import OP_CLASSES, Const, Op, Phi
 from nmjit.compiler.outcome import PacketInfo
 from nmjit.compiler.reader import read_function
-from nmjit.compiler.verifier import verify
+from nmjit.compiler.verifier import Interval, verify
 from nmjit.compiler.verifier.obligations import BOUND_OPS, FREE_OPS
+from nmjit.compiler.verifier.report import MAX_BITS
 from nmjit.compiler.verifier.transfer import SILENT, TRANSFERS
 from tests.compiler.ir_strategies import fresh_maps, function_of
 from tests.compiler.verifier.access_list import access_list
@@ -61,6 +62,18 @@ def test_claims_hold_on_sums_over_loops(first: int) -> None:
             interpreter.run(bytearray(packet), PacketInfo(len(packet)), {}, reached=reached)
             assert sum(reached.values()) - reached[Const] - reached[Phi] <= analysis.worst_case_ops, seed
         assert_claims_hold(with_claims(function, analysis), packets(seed, 12), seed)
+
+
+def test_an_accepted_function_has_no_number_without_bounds() -> None:
+    """Neither of few statements nor of many: the emitter relies on it."""
+    widest = Interval(-(1 << MAX_BITS - 1), (1 << MAX_BITS) - 1)
+    verdicts = Counter[bool]()
+    for function in (*(function_of(seed, 40) for seed in range(60)), *(sum_loops(seed) for seed in range(120))):
+        analysis = verify(function)
+        verdicts[analysis.accepted] += 1
+        if analysis.accepted:
+            assert all(known.within(widest) for known in analysis.ranges.values())
+    assert verdicts[True] > 10 * verdicts[False] > 0
 
 
 def test_claims_hold_on_the_access_list() -> None:
