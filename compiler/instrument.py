@@ -139,7 +139,7 @@ class _Checks:
                 return self._binary(node, modular and isinstance(op, _MODULAR))
             case ast.UnaryOp(op=ast.USub() | ast.Invert()):
                 node.operand = self._expression(node.operand, modular)
-                return node if modular or isinstance(node.operand, ast.Constant) else _checked(_WINDOW, node, node)
+                return node if modular else _checked(_WINDOW, node, node)
             case ast.UnaryOp(op=ast.UAdd()):
                 node.operand = self._expression(node.operand, modular)
             case ast.IfExp():

@@ -17,7 +17,6 @@ from nmjit.compiler.abi import Accessor
 from nmjit.compiler.artifact import Artifact, ArtifactSite
 from nmjit.compiler.errors import CompileError, Diagnostic
 from nmjit.compiler.ir import Function
-from nmjit.compiler.irtypes import MAX_PACKET
 from nmjit.compiler.lowering import Lowered, lower_filter
 from nmjit.compiler.options import DEFAULT_OPTIONS, EmitOptions
 from nmjit.compiler.passes import combine_stores, dead_code, drop_checks, fold, gvn, simplify_cfg
@@ -71,9 +70,8 @@ def emit_artifact(verified: Verified, accessor: Accessor, options: EmitOptions =
             run(function)
     faults = wellformed.findings(function)
     assert not faults, faults
-    header_bytes = MAX_PACKET if analysis.reads_payload else analysis.max_packet_byte
     text = emit.emit_module(
-        function, analysis.ranges, accessor, options, proven=analysis.proven, header_bytes=header_bytes
+        function, analysis.ranges, accessor, options, proven=analysis.proven, header_bytes=analysis.max_packet_byte
     )
     return Artifact(
         name=function.name,
@@ -89,13 +87,12 @@ def emit_artifact(verified: Verified, accessor: Accessor, options: EmitOptions =
 
 def _report(filter_: Filter, lowered: Lowered, analysis: Analysis) -> Report:
     return Report(
-        proven=len(analysis.proven),
+        proven=analysis.proven_sites,
         open=tuple(OpenCheck(o.line, o.column, o.exception, o.guard) for o in analysis.open),
         refused=tuple(_refusals(filter_, analysis)),
         worst_case_ops=analysis.worst_case_ops,
         max_packet_byte=analysis.max_packet_byte,
         maps_bytes=sum(decl.nbytes for decl in lowered.function.maps),
-        reads_payload=analysis.reads_payload,
     )
 
 

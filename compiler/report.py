@@ -30,7 +30,8 @@ class Report:
     """The verifier's result.
 
     `proven` counts the checks that left no instruction; `refused` is empty for an accepted filter. `worst_case_ops` is in
-    IR ops a packet, `max_packet_byte` 1 + the deepest header byte read or written, `maps_bytes` for one worker.
+    IR ops a packet, `max_packet_byte` 1 + the deepest packet byte that may be read or
+    written, `maps_bytes` for one worker.
     """
 
     proven: int
@@ -39,7 +40,6 @@ class Report:
     worst_case_ops: int
     max_packet_byte: int
     maps_bytes: int
-    reads_payload: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The object of docs/json.md, `nmjit check`."""
@@ -49,6 +49,5 @@ class Report:
             "refused": [diagnostic.to_json() for diagnostic in self.refused],
             "worst_case_ops": self.worst_case_ops,
             "max_packet_byte": self.max_packet_byte,
-            "reads_payload": self.reads_payload,
             "maps_bytes": self.maps_bytes,
         }

@@ -6,7 +6,7 @@ A request is seen where a TCP segment starts with its first line and holds the w
 spell it. Nothing is reassembled: a request that is split before the Host line's end passes, and so does one that does
 not start its segment (pipelining), one in IP fragments after the first, TLS, HTTP/2 and a proxy's absolute URL.
 It is no wall against those who mean to get through.
-Cost: at most 4506 operations a packet; headers within the first 32 bytes, and places further on.
+Cost: at most 4,506 operations a packet; touches no byte beyond 65,535.
 """
 
 from nmjit import DROP, PASS, Packet, Verdict, filter

@@ -1,7 +1,7 @@
 """'tcp dst port 80', as one would say to tcpdump: over IPv4 and IPv6, here behind up to two VLAN tags too.
 
 Drops what matches, passes the rest. Another port: -D PORT=443.
-Cost: at most 324 operations a packet; headers within the first 32 bytes, and places further on.
+Cost: at most 324 operations a packet; touches no byte beyond 18,507.
 """
 
 from nmjit import DROP, PASS, Packet, Verdict, filter

@@ -9,15 +9,18 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from nmjit._verdict import PASS, REDIRECT, TX, VERDICTS
+from nmjit.compiler.irtypes import MapDecl
 from nmjit.runtime import _engine
 from nmjit.runtime.program import BACKENDS, DESCRIPTORS, Frame, PacketResult, Program
 
+MapContents = dict[int, int | dict[str, int]]
+"""Entries of a map by key: integers, or structs by field."""
 Progress = Callable[[int, int], bool]
 """Called between stretches with (bytes done, bytes in all); False asks the run to stop."""
 FIRST_STRETCH: Final = 256
@@ -35,7 +38,10 @@ class Disagreement(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Counts of one run. `aborted` is (line, exception, count), sorted; `seconds` is the time spent on packets."""
+    """Counts of one run. `aborted` is (line, exception, count), sorted; `seconds` is the time spent on packets.
+
+    `maps` are the maps after the last packet: by name, the entries that are not all 0, by key; a struct by its fields.
+    """
 
     filter: str
     backend: str
@@ -44,6 +50,7 @@ class RunResult:
     seconds: float
     verdicts: dict[str, int]
     aborted: list[dict[str, Any]] = field(default_factory=list)
+    maps: dict[str, MapContents] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The object of docs/json.md, `nmjit run`."""
@@ -55,6 +62,7 @@ class RunResult:
             "seconds": self.seconds,
             "verdicts": dict(self.verdicts),
             "aborted": list(self.aborted),
+            "maps": {name: {str(key): value for key, value in held.items()} for name, held in self.maps.items()},
         }
 
 
@@ -100,9 +108,20 @@ def _run_native(program: Program, source: Path, target: Path | None, wanted: set
     aborted: Counter[tuple[int, str]] = Counter()
     for site, count in zip(artifact.sites, worker.exceptions(), strict=True):
         aborted[site.line, site.exception] += count
+    held = {decl.name: _contents(decl, maps[decl.name].entries()) for decl in artifact.maps}
     return RunResult(
-        program.label, "jit", stats["rx_packets"], stats["rx_bytes"], seconds, verdicts, _aborted(aborted)
+        program.label, "jit", stats["rx_packets"], stats["rx_bytes"], seconds, verdicts, _aborted(aborted), held
     )
+
+
+def _contents(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> MapContents:
+    """Entries that are not all 0, by key."""
+    names = [field.name for field in decl.layout.fields]
+    found: MapContents = {}
+    for index, entry in enumerate(entries):
+        if any(entry):
+            found[index + decl.key_base] = entry[0] if names == [""] else dict(zip(names, entry, strict=True))
+    return found
 
 
 def _aborted(counts: Counter[tuple[int, str]]) -> list[dict[str, Any]]:
@@ -147,7 +166,9 @@ def _run_slow(
                 break
     _compare_maps(runners)
     seconds = time.perf_counter() - start
-    return RunResult(program.label, backend, packets, nbytes, seconds, verdicts, _aborted(aborted))
+    entries = next(iter(runners.values())).map_entries()
+    held = {decl.name: _contents(decl, entries[decl.name]) for decl in program.maps}
+    return RunResult(program.label, backend, packets, nbytes, seconds, verdicts, _aborted(aborted), held)
 
 
 def _runners(program: Program, backend: str) -> dict[str, Program]:

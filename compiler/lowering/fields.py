@@ -35,7 +35,8 @@ _OWN_CHECKSUM = frozenset({"ipv4", "tcp", "udp", "icmp", "icmp6"})
 
 def use(scope: Scope, view: View, node: ast.AST) -> View:
     """`view`, refused where it may be dead."""
-    require_alive(scope, view.token, node, " or ".join(kind.header.__name__ for kind in view.kinds) + " view")
+    names = dict.fromkeys(kind.header.__name__ for kind in view.kinds)
+    require_alive(scope, view.token, node, f"{' or '.join(names)} view")
     return view
 
 

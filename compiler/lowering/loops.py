@@ -17,7 +17,7 @@ from nmjit.compiler.ir import BinaryKind, Function, Phi, Predicate, Value
 from nmjit.compiler.irtypes import INT
 from nmjit.compiler.lowering.join import convert, merge, part_types, same_known, unify
 from nmjit.compiler.lowering.parsing import load
-from nmjit.compiler.lowering.scope import RANK_AT, RANK_OPTION, STAGE_RANKS, Edge, Loop, Scope, State
+from nmjit.compiler.lowering.scope import RANK_OPTION, STAGE_RANKS, Edge, Loop, Scope, State
 from nmjit.compiler.lowering.values import Integer, Known, Maybe, Option, Options, Poison, Region, Static, View, rebuild
 
 MAX_UNROLL = 16
@@ -150,7 +150,7 @@ def _settle(
             del returns[kept:]
         ends = [edge.state for edge in loop.continues]
         varying = {name: kind for name, kind in names.items() if name in assigned or name[0] in "@$"}
-        changed = _widen(scope, varying, kinds, ends)
+        changed = _widen(varying, kinds, ends)
         survivors = alive.intersection(*(state.alive for state in ends))
         if not changed and survivors == alive:
             break
@@ -159,7 +159,7 @@ def _settle(
     return kinds, alive
 
 
-def _widen(scope: Scope, names: dict[str, Static], kinds: dict[str, Static | None], ends: list[State]) -> bool:
+def _widen(names: dict[str, Static], kinds: dict[str, Static | None], ends: list[State]) -> bool:
     """Take in what the ends of a turn hold; whether a kind has changed."""
     changed = False
     for name, at_head in names.items():
@@ -171,7 +171,7 @@ def _widen(scope: Scope, names: dict[str, Static], kinds: dict[str, Static | Non
                 kind: Static | None = None
             else:
                 missing = Poison("may not be assigned here", "assign it before the loop.")
-                kind = _without_views(scope, unify(at_head, at_end if at_end is not None else missing))
+                kind = _without_views(unify(at_head, at_end if at_end is not None else missing))
             if name not in kinds or not _same(kinds[name], kind):
                 kinds[name] = kind
                 changed = True
@@ -179,13 +179,12 @@ def _widen(scope: Scope, names: dict[str, Static], kinds: dict[str, Static | Non
     return changed
 
 
-def _without_views(scope: Scope, kind: Static) -> Static:
-    """A name that is bound to a view in the loop can't be read in the next turn: the view may be dead by then."""
+def _without_views(kind: Static) -> Static:
+    """A name bound to a view in the loop can't be read in the next turn: by then the view may be dead, or elsewhere."""
     inner = kind.inner if isinstance(kind, Maybe) else kind
-    if isinstance(inner, View | Region | Option | Options) and scope.ranks[inner.token] != RANK_AT:
-        return Poison(
-            "is bound to a view in an earlier turn of the loop", "keep the field's value instead of the view."
-        )
+    if isinstance(inner, View | Region | Option | Options):
+        cure = "take the view anew in each turn, or keep a field of it."
+        return Poison("may hold a view of an earlier turn of the loop", cure)
     return kind
 
 

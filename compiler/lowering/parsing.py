@@ -55,9 +55,8 @@ def in_set(scope: Scope, value: Value, table: RangeTable) -> Value:
 
 def layer(scope: Scope, name: str) -> Static:
     """`pkt.NAME` for a built-in header: a view, or None."""
-    if name in ("eth", "vlan", "vlan2"):
-        link = stage(scope, "@link")
-        return _item(link, ("eth", "vlan", "vlan2").index(name))
+    if name in ("vlan", "vlan2"):
+        return _item(stage(scope, "@link"), ("vlan", "vlan2").index(name))
     found = stage(scope, f"@{name}")
     return _item(found, 0) if isinstance(found, Tuple) else found
 
@@ -134,17 +133,25 @@ class _Gate:
         return joined
 
 
+def _parse_eth(scope: Scope) -> Static:
+    token = scope.new_token(HEADER_RANKS["eth"])
+    whole, size = length(scope), _size("eth")
+    gate = _Gate(scope)
+    gate.require(scope.compare(Predicate.GE, whole, size))
+    return gate.close(_view(scope, "eth", token, scope.const(0), scope.const(size), whole), "eth")
+
+
 def _parse_link(scope: Scope) -> Static:
-    """(eth, vlan, vlan2, type or −1, offset behind the last of them)."""
-    tokens = [scope.new_token(HEADER_RANKS[name]) for name in ("eth", "vlan", "vlan2")]
+    """(vlan, vlan2, type or −1, offset behind Ethernet and tags, 0 where there is no Ethernet)."""
+    tokens = [scope.new_token(HEADER_RANKS[name]) for name in ("vlan", "vlan2")]
     whole = length(scope)
 
     def found(tags: int, ethertype: Static) -> Tuple:
         views: list[Static] = []
-        for index, name in enumerate(("eth", "vlan", "vlan2")):
-            start = 0 if index == 0 else 10 + 4 * index
+        for index, name in enumerate(("vlan", "vlan2")):
+            start = _size("eth") + index * _size(name)
             limit = scope.const(start + _size(name))
-            views.append(_view(scope, name, tokens[index], scope.const(start), limit, whole) if index <= tags else NONE)
+            views.append(_view(scope, name, tokens[index], scope.const(start), limit, whole) if index < tags else NONE)
         return Tuple((*views, ethertype, Known(14 + 4 * tags)))
 
     ends: list[Edge] = []
@@ -172,7 +179,7 @@ def _parse_link(scope: Scope) -> Static:
         scope.at(fits)
         ethertype = load(scope, scope.const(0), 16 + 4 * tags, 2)
     ends.append(scope.here(found(headers.MAX_VLAN_TAGS, Known(-1))))
-    ends.append(with_value(nothing, Tuple((NONE, NONE, NONE, Known(-1), Known(0)))))
+    ends.append(with_value(nothing, Tuple((NONE, NONE, Known(-1), Known(0)))))
     joined = merge(scope, ends, "link")
     assert joined is not None
     return joined
@@ -180,7 +187,7 @@ def _parse_link(scope: Scope) -> Static:
 
 def _is_type(scope: Scope, link: Static, name: str) -> Value:
     numbers = [(number, number) for number, found in headers.ETHERTYPES.items() if found == name]
-    ethertype = integer(scope, _item(link, 3))
+    ethertype = integer(scope, _item(link, 2))
     if len(numbers) == 1:
         return scope.compare(Predicate.EQ, ethertype, numbers[0][0])
     return in_set(scope, ethertype, scope.builder.range_table(name, numbers))
@@ -189,7 +196,7 @@ def _is_type(scope: Scope, link: Static, name: str) -> Value:
 def _parse_arp(scope: Scope) -> Static:
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["arp"])
-    base, whole = integer(scope, _item(link, 4)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), length(scope)
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "arp"))
     gate.require(_fits(scope, base, _size("arp"), whole))
@@ -200,7 +207,7 @@ def _parse_arp(scope: Scope) -> Static:
 def _parse_mpls(scope: Scope) -> Static:
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["mpls"])
-    base, whole = integer(scope, _item(link, 4)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), length(scope)
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "mpls"))
     gate.require(_fits(scope, base, _size("mpls"), whole))
@@ -211,7 +218,7 @@ def _parse_ipv4(scope: Scope) -> Static:
     """(view, proto, frag); the latter two −1 where there is no view."""
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["ipv4"])
-    base, whole = integer(scope, _item(link, 4)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), length(scope)
     nothing = Tuple((NONE, Known(-1), Known(-1)))
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "ipv4"), nothing)
@@ -239,7 +246,7 @@ def _parse_ipv6(scope: Scope) -> Static:
     """(view, next header); the latter −1 where there is no view."""
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["ipv6"])
-    base, whole = integer(scope, _item(link, 4)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), length(scope)
     nothing = Tuple((NONE, Known(-1)))
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "ipv6"), nothing)
@@ -272,7 +279,7 @@ def _parse_transport(scope: Scope) -> Static:
     assert view is not None
     is_v6, neither = scope.fork(there)
     scope.at(neither)
-    offset = integer(scope, _item(link, 4))
+    offset = integer(scope, _item(link, 3))
     ends.append(scope.here(_transport(scope.const(-1), offset, length(scope), is_ipv6=False)))
     scope.at(is_v6)
     ends.append(_walk_extensions(scope, view, integer(scope, _item(ipv6, 1))))
@@ -424,6 +431,7 @@ def _parse_payload(scope: Scope) -> Static:
 
 
 _STAGES: dict[str, Callable[[Scope], Static]] = {
+    "@eth": _parse_eth,
     "@link": _parse_link,
     "@arp": _parse_arp,
     "@mpls": _parse_mpls,

@@ -26,8 +26,8 @@ RANK_AT = -1
 RANK_RAW = 1000
 """Rank of long slices: any write kills them."""
 STAGE_RANKS = {
-    "@link": 5, "@arp": 7, "@mpls": 7, "@ipv4": 7, "@ipv6": 7, "@transport": 8, "@tcp": 9, "@udp": 9, "@icmp": 9,
-    "@icmp6": 9, "@gre": 9, "@vxlan": 11, "@payload": 12,
+    "@eth": 0, "@link": 5, "@arp": 7, "@mpls": 7, "@ipv4": 7, "@ipv6": 7, "@transport": 8, "@tcp": 9, "@udp": 9,
+    "@icmp": 9, "@icmp6": 9, "@gre": 9, "@vxlan": 11, "@payload": 12,
 }  # fmt: skip
 """Parse stages by how deep they look: a write to a field of rank r that steers parsing undoes those above r."""
 HEADER_RANKS = {

@@ -347,7 +347,8 @@ def describe(value: Static) -> str:
         case Options():
             return "tcp.options"
         case View(kinds=kinds):
-            return " or ".join(_articled(kind.header.__name__) + " header" for kind in kinds)
+            names = dict.fromkeys(kind.header.__name__ for kind in kinds)
+            return " or ".join(f"{_articled(name)} header" for name in names)
         case Record(struct=struct):
             return _articled(struct.__name__)
         case Maybe(inner=inner):

@@ -9,7 +9,7 @@ This file must not know: conditions, the order of blocks, widening.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from nmjit.compiler.ir import BasicBlock, Value
 from nmjit.compiler.irtypes import INT
@@ -124,22 +124,24 @@ def _bound_merged(
 ) -> None:
     """Bounds that each merged INT has to values above the merge, and to the other merged INTs."""
     merged = [value for value in frame.merged[merge] if value.type is INT]
-    above = {value: [_above_incoming(arrival, value) for arrival in arrivals] for value in merged}
+    states = [arrival.state for arrival in arrivals]
     for value in merged:
-        highs = dict.fromkeys((LENGTH, *(high for reach in above[value] for high in reach)))
+        reaches = [_above_incoming(arrival, value) for arrival in arrivals]
+        ceilings = [arrival.state.interval(arrival.incoming[value]).hi for arrival in arrivals]
+        highs = dict.fromkeys((LENGTH, *(high for reach in reaches for high in reach)))
         for high in highs:
             if high is not ZERO and _is_visible(frame, merge, high):
-                gaps = [
-                    _gap_to(arrival.state, reach, arrival.state.interval(arrival.incoming[value]).hi, high)
-                    for arrival, reach in zip(arrivals, above[value], strict=True)
-                ]
+                gaps = (
+                    _gap_to(state, reach, ceiling, high)
+                    for state, reach, ceiling in zip(states, reaches, ceilings, strict=True)
+                )
                 _note(bounds, value, high, gaps)
         for other in merged:
             if other is not value:
-                gaps = [
+                gaps = (
                     _gap_to_incoming(arrival, reach, value, other)
-                    for arrival, reach in zip(arrivals, above[value], strict=True)
-                ]
+                    for arrival, reach in zip(arrivals, reaches, strict=True)
+                )
                 _note(bounds, value, other, gaps)
         _bound_below(frame, merge, arrivals, value, bounds)
 
@@ -178,7 +180,7 @@ def _bound_below(
         reaches.append((arrival.state, arrival.state.under(root), offset, arrival.state.root_interval(root).lo))
     for low in dict.fromkeys(low for _, reach, _, _ in reaches for low in reach):
         if low is not ZERO and _is_visible(frame, merge, low):
-            gaps = [_gap_from(state, low, reach.get(low), offset, floor) for state, reach, offset, floor in reaches]
+            gaps = (_gap_from(state, low, reach.get(low), offset, floor) for state, reach, offset, floor in reaches)
             _note(bounds, low, value, gaps)
 
 
@@ -204,7 +206,12 @@ def _bound_pair(
     _note(bounds, *pair, gaps)
 
 
-def _note(bounds: dict[tuple[Value, Value], int], low: Value, high: Value, gaps: list[int | None]) -> None:
-    known = [gap for gap in gaps if gap is not None]
-    if len(known) == len(gaps):
-        bounds[low, high] = min(known)
+def _note(bounds: dict[tuple[Value, Value], int], low: Value, high: Value, gaps: Iterable[int | None]) -> None:
+    """Note the least of `gaps`, of which there is at least one, unless one is not known."""
+    least = INFINITE
+    for gap in gaps:
+        if gap is None:
+            return
+        if gap < least:
+            least = gap
+    bounds[low, high] = least

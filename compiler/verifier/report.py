@@ -26,7 +26,7 @@ from nmjit.compiler.ir import (
     StoreBytes,
     Window,
 )
-from nmjit.compiler.irtypes import INT, WINDOW_MAX, WINDOW_MIN
+from nmjit.compiler.irtypes import INT, MAX_PACKET, WINDOW_MAX, WINDOW_MIN
 from nmjit.compiler.record import record
 from nmjit.compiler.verifier.cost import Cost, cost_of
 from nmjit.compiler.verifier.fixpoint import solve
@@ -39,8 +39,6 @@ MAX_OPS: Final = 1_000_000
 """Most ops that one packet may cost in the worst case."""
 MAX_BITS: Final = 256
 """Widest integer that code can be made for, in bits; a product of two values of the language's window needs 130."""
-HEADER_BYTES: Final = 2048
-"""Accesses bounded below this many bytes are to headers; what may lie deeper is payload."""
 _WINDOW: Final = Interval(WINDOW_MIN, WINDOW_MAX)
 _UNSIGNED: Final = Interval(0, (1 << MAX_BITS) - 1)
 _SIGNED: Final = Interval(-(1 << MAX_BITS - 1), (1 << MAX_BITS - 1) - 1)
@@ -92,8 +90,7 @@ class Analysis:
     refused             reasons to refuse the function, sorted
     unsafe              ops whose obligation is not proved, in program order
     worst_case_ops      ops that one packet can cost at most; loops without bound count once
-    max_packet_byte     1 + the deepest packet byte touched by accesses bounded within HEADER_BYTES
-    reads_payload       whether there are other accesses, or a Find
+    max_packet_byte     1 + the deepest packet byte that may be touched
     unreachable         blocks that no packet reaches
     """
 
@@ -106,7 +103,6 @@ class Analysis:
     unsafe: tuple[UnsafeAccess, ...]
     worst_case_ops: int
     max_packet_byte: int
-    reads_payload: bool
     unreachable: frozenset[BasicBlock]
 
     @property
@@ -126,7 +122,6 @@ def verify(function: Function) -> Analysis:
     raising = [op for op in live if isinstance(op, Check | Window | Raise) and solution.verdicts.get(op) is not True]
     certain = [op for op in raising if solution.verdicts.get(op) is False or isinstance(op, Raise)]
     kept = set(raising)
-    deepest, reads_payload = _reach(solution, live)
     ranges = _ranges(function, solution, set(live))
     return Analysis(
         ranges=ranges,
@@ -137,8 +132,7 @@ def verify(function: Function) -> Analysis:
         refused=tuple(sorted({*_refusals(cost), *_too_large(ranges)})),
         unsafe=tuple(_unsafe(solution, live)),
         worst_case_ops=cost.worst_case,
-        max_packet_byte=deepest,
-        reads_payload=reads_payload,
+        max_packet_byte=_reach(solution, live),
         unreachable=frozenset(block for block in function.blocks if not solution.reached.get(block)),
     )
 
@@ -156,8 +150,7 @@ def _refused_unseen(function: Function, flow: Flow) -> Analysis:
         refused=tuple(sorted(refused)),
         unsafe=(),
         worst_case_ops=0,
-        max_packet_byte=0,
-        reads_payload=True,
+        max_packet_byte=MAX_PACKET,
         unreachable=frozenset(),
     )
 
@@ -215,18 +208,14 @@ def _unsafe(solution: Solution, live: Iterable[Op]) -> Iterator[UnsafeAccess]:
             yield UnsafeAccess(op, op.line, f"not proved: {obligation_of(op)}")
 
 
-def _reach(solution: Solution, live: Iterable[Op]) -> tuple[int, bool]:
-    """How deep accesses of bounded depth go, in bytes, and whether there are deeper ones."""
-    deepest, deeper = 0, False
+def _reach(solution: Solution, live: Iterable[Op]) -> int:
+    """How deep accesses may go, in bytes from the packet's start."""
+    deepest = 0
     for op in live:
         if isinstance(op, Find):
-            deeper = True
+            deepest = max(deepest, solution.frame.ranges[op.end].hi)
         elif isinstance(op, Load | LoadBytes | Store | StoreBytes):
             access = obligation_of(op)
             assert isinstance(access, InBounds)
-            end = solution.frame.ranges[access.base].hi + access.displacement + access.size
-            if end <= HEADER_BYTES:
-                deepest = max(deepest, end)
-            else:
-                deeper = True
-    return deepest, deeper
+            deepest = max(deepest, solution.frame.ranges[access.base].hi + access.displacement + access.size)
+    return min(deepest, MAX_PACKET)

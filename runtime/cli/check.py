@@ -59,6 +59,5 @@ def _nothing_known(diagnostics: tuple[Diagnostic, ...]) -> dict[str, object]:
         "refused": [diagnostic.to_json() for diagnostic in diagnostics],
         "worst_case_ops": None,
         "max_packet_byte": None,
-        "reads_payload": None,
         "maps_bytes": None,
     }

@@ -11,6 +11,8 @@ from typing import Any
 
 WIDTH = 11
 """Columns of the label at the left of a line."""
+MOST_ENTRIES = 10
+"""Entries of a map that a summary shows."""
 
 
 def run_summary(run: Mapping[str, Any], *, source: str) -> str:
@@ -29,7 +31,26 @@ def run_summary(run: Mapping[str, Any], *, source: str) -> str:
         f"{fault['count']:>{WIDTH},} of them aborted at line {fault['line']}: {fault['exception']}"
         for fault in run["aborted"]
     ]
+    for name, entries in run["maps"].items():
+        lines += _map_summary(name, entries)
     return "\n".join(lines)
+
+
+def _map_summary(name: str, entries: Mapping[str, Any]) -> list[str]:
+    """A map's largest entries, most first."""
+
+    def weight(entry: tuple[str, Any]) -> int:
+        value = entry[1]
+        return max(value.values()) if isinstance(value, dict) else int(value)
+
+    shown = sorted(entries.items(), key=weight, reverse=True)[:MOST_ENTRIES]
+    lines = [f"{name}: {len(entries):,} {'entry' if len(entries) == 1 else 'entries'} not 0"]
+    for key, value in shown:
+        text = ", ".join(f"{field} {n:,}" for field, n in value.items()) if isinstance(value, dict) else f"{value:,}"
+        lines.append(f"{key:>{WIDTH}} {text}")
+    if len(entries) > len(shown):
+        lines.append(f"{'':>{WIDTH}} and {len(entries) - len(shown):,} more (--json has them all)")
+    return lines
 
 
 def interrupted_summary(run: Mapping[str, Any]) -> str:
@@ -57,7 +78,7 @@ def report_summary(report: Mapping[str, Any]) -> str:
     lines += [_open_check(check) for check in open_checks]
     lines.append(
         f"{report['worst_case_ops']:>{WIDTH},} operations a packet at worst; "
-        f"reads {report['max_packet_byte']:,} bytes of headers{' and payload' if report['reads_payload'] else ''}; "
+        f"touches no byte beyond {report['max_packet_byte']:,}; "
         f"maps take {report['maps_bytes']:,} bytes"
     )
     return "\n".join(lines)

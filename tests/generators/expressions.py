@@ -1,7 +1,7 @@
 """Expressions of generated filters, as text, by type.
 
-Each method yields Python source of one type, `depth` operators deep at most. `risk` is how often an expression may raise
-where a careful author would have guarded it. This file must not know: statements.
+Each method yields Python source of one type, `depth` operators deep at most. `risk` is how often an expression may
+raise where a careful author would have guarded it. This file must not know: statements.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Expressions:
         self.has_packet = True
         self.may_call = True
         self.may_walrus = True
+        self.fixed: set[str] = set()
+        """Counters of loops, which nothing in the loop may assign, or it might never end."""
         self.costly = 0
         """How many costly operations (searches, calls, loops over constants) may still be written."""
 
@@ -76,7 +78,7 @@ class Expressions:
             (1, lambda d: f"abs({self.integer(d)})"),
             (1, lambda d: f"({self.boolean(d)})"),
             (1, lambda d: f"int({self.boolean(d)})"),
-            (2, self._helper_call),
+            (3, self._helper_call),
             (1, self._walrus),
             (1, lambda d: f"({self.integer(d)} {self.rng.choice(('and', 'or'))} {self.integer(d)})"),
             (1, lambda d: f"({self.integer(d)}, {self.integer(d)})[{self.rng.choice((0, 1, -1))}]"),
@@ -88,7 +90,7 @@ class Expressions:
             (8, self._variable),
             (2, self._table_item),
             (2, self._map_entry),
-            (1, lambda _: "random()"),
+            (2, lambda _: "random()"),
         ]
         if self.has_packet:
             choices += [
@@ -153,13 +155,15 @@ class Expressions:
         return f"({self.integer(depth)} & {self.rng.choice(('0xFF', '0xFFFF', '15', '1023', '0xFFFFFFFF'))})"
 
     def _division(self, depth: int) -> str:
-        divisor = self.integer(depth) if self.risky() else f"({self.integer(depth)} | 1)"
+        divisor = self.integer(depth) if self.chance(0.1) else f"({self.integer(depth)} | 1)"
         if self.chance(0.6):
             divisor = str(self.rng.choice((1, 2, 3, 7, 10, 16, 255, "(-1)", "(-3)", "(-16)")))
         return f"({self.integer(depth)} {self.rng.choice(('//', '%'))} {divisor})"
 
     def _shift(self, depth: int) -> str:
-        amount = self.integer(depth) if self.risky() else f"({self.integer(depth)} & {self.rng.choice((3, 7, 31, 63))})"
+        amount = (
+            self.integer(depth) if self.chance(0.15) else f"({self.integer(depth)} & {self.rng.choice((3, 7, 31, 63))})"
+        )
         if self.chance(0.6):
             amount = str(self.rng.choice((0, 1, 2, 3, 4, 8, 15, 16, 31, 32, 63)))
         if self.chance(0.6):
@@ -189,7 +193,7 @@ class Expressions:
                 return f"({a} {self.rng.choice('+-&|^')} {b})"
 
     def _walrus(self, depth: int) -> str:
-        known = [name for name in self.names.variables["int"] if name.startswith("n")]
+        known = [name for name in self.names.variables["int"] if name[0] == "n" and name not in self.fixed]
         if not known or not self.may_walrus:
             return self.integer(depth)
         return f"({self.rng.choice(known)} := {self.integer(depth)})"
@@ -207,7 +211,7 @@ class Expressions:
         left_out = self.rng.randint(0, helper.defaults)
         for place, kind in enumerate(helper.parameters[: len(helper.parameters) - left_out]):
             text = "pkt" if kind == "packet" else self.of_kind(kind, min(depth, 1))
-            named = given and "=" in given[-1] or (place and self.chance(0.3))
+            named = (given and "=" in given[-1]) or (place and self.chance(0.3))
             given.append(f"p{place}={text}" if named else text)
         return f"{helper.name}({', '.join(given)})"
 
@@ -264,7 +268,18 @@ class Expressions:
         return f"{self.integer(1)} & 63" if not self.risky() else self.integer(1)
 
     def _context(self, _: int) -> str:
-        texts = ("len(pkt)", "len(pkt)", "pkt.wire_len", "pkt.timestamp", "now()", "pkt.port", "pkt.queue")
+        if self.chance(0.1):
+            return self.rng.choice(("hops(pkt.ipv4)", "hops(pkt.ipv4, default=len(pkt))", "min(TABLE)", "max(PORTS)"))
+        texts = (
+            "len(pkt)",
+            "len(pkt)",
+            "pkt.wire_len",
+            "pkt.wire_len",
+            "pkt.timestamp",
+            "now()",
+            "pkt.port",
+            "pkt.queue",
+        )
         return self.rng.choice(texts)
 
     def _payload_number(self, _: int) -> str:
@@ -284,8 +299,17 @@ class Expressions:
 
     def _option_number(self, _: int) -> str:
         option = self.rng.choice(self.names.options)
-        reads = (f"{option}.kind", f"{option}.length", f"len({option})", f"{option}[0]", f"{option}[1]", f"{option}.u16(2)")
-        return self.rng.choice((*reads, f"({option}.u16(2) if {option}.length >= 4 else 0)", f"{option}.find(b'\\x04')"))
+        reads = (
+            f"{option}.kind",
+            f"{option}.length",
+            f"len({option})",
+            f"{option}[0]",
+            f"{option}[1]",
+            f"{option}.u16(2)",
+        )
+        return self.rng.choice(
+            (*reads, f"({option}.u16(2) if {option}.length >= 4 else 0)", f"{option}.find(b'\\x04')")
+        )
 
     def _address_number(self, _: int) -> str:
         kind = self.rng.choice(("ipv4", "mac", "ipv6"))
@@ -383,6 +407,8 @@ class Expressions:
             "ipv6": ("NET6", "NETS", 'ip_network("2001:db8::/33")'),
             "mac": ("MACS",),
         }[kind]
+        if kind == "ipv4" and self.chance(0.15):
+            return f"{self.rng.choice(('any', 'all'))}({address} in n for n in NETWORKS)"
         if self.chance(0.5):
             return f"({address} {self.rng.choice(('in', 'not in'))} {self.rng.choice(sets)})"
         return f"({address} {self.rng.choice(COMPARISONS)} {self.address(kind)})"
@@ -411,6 +437,11 @@ class Expressions:
         if self.module.headers and self.chance(0.15):
             name = self.rng.choice(list(self.module.headers))
             return f"pkt.at({name}, {self.offset()})", ViewType((), self.module.headers[name])
+        if self.chance(0.06):
+            return "layer4(pkt)", ViewType(("tcp", "udp"))
+        if self.chance(0.06):
+            layer = self.rng.choice(("tcp", "udp", "ipv4", "eth", "vlan", "icmp", "mpls", "arp"))
+            return f"pkt.at({layer.capitalize()}, {self.offset()})", ViewType((), LAYERS[layer].__header__)
         layers = self.rng.choice(UNIONS) if self.chance(0.25) else (self.rng.choice(list(LAYERS)),)
         if self.chance(0.3):
             layers = (self.rng.choice(("ipv4", "ipv4", "ipv6", "tcp", "udp")),)
@@ -448,6 +479,9 @@ class Expressions:
             f"(pkt.payload == {needle})",
             "bool(pkt.payload)",
             f"(pkt[{start}:{stop}] == pkt[{start + 1}:{stop + 1}])",
+            f"pkt.payload[0:len(pkt.payload) // 2].startswith({needle})",
+            f"(len(pkt) > 100 and pkt[{start}:100] == {bytes(100 - start)!r})",
+            f"({needle} in pkt[{start}:len(pkt)] if len(pkt) > 20 else False)",
             f"(len(pkt) > 70 and pkt[{start}:{stop}] == {bytes(stop - start)!r})",
             f"({needle} in pkt[{start}:len(pkt) if len(pkt) > {start} else {start}])",
         ]

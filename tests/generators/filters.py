@@ -37,7 +37,18 @@ NET4 = ip_network("10.0.0.0/8")
 NET6 = ip_network("2001:db8::/32")
 NETS = NetworkSet(["10.0.0.0/15", "192.168.0.0/16", "8.8.8.8/32", "2001:db8::/33", "fe80::/10"])
 HOSTS = ({", ".join(f'IPv4Address("{address}")' for address in ADDRESSES4[:4])})
+NETWORKS = (NET4, ip_network("8.8.0.0/16"), ip_network("192.168.1.64/27"))
 MACS = {{{", ".join(f'Mac("{mac.to_bytes(6, "big").hex(":")}")' for mac in MACS[:3])}}}
+
+
+def layer4(pkt: Packet) -> Tcp | Udp | None:
+    return pkt.tcp or pkt.udp
+
+
+def hops(ip: Ipv4 | None, default: int = 7) -> int:
+    if ip is None:
+        return default
+    return ip.ttl
 """
 _HEADER_FIELDS: Final = (
     (("{}: u8", FieldKind.INT, 8),),
@@ -46,7 +57,7 @@ _HEADER_FIELDS: Final = (
     (("{}: u64", FieldKind.INT, 64),),
     (("{}: int = bits(24)", FieldKind.INT, 24),),
     (("{}: int = bits(3)", FieldKind.INT, 3), ("{}: int = bits(13)", FieldKind.INT, 13)),
-    (("{}: int = bits(1)", FieldKind.INT, 1), ("{}: int = bits(50)", FieldKind.INT, 50), ("{}: int = bits(5)", FieldKind.INT, 5)),
+    (("{}: int = bits(1)", FieldKind.INT, 1), ("{}: int = bits(55)", FieldKind.INT, 55)),
     (("{}: IPv4Address", FieldKind.IPV4, 32),),
     (("{}: IPv6Address", FieldKind.IPV6, 128),),
     (("{}: Mac", FieldKind.MAC, 48),),
@@ -114,7 +125,9 @@ _ANNOTATIONS: Final = {"int": "int", "bool": "bool", "ipv4": "IPv4Address", "mac
 def _helper(rng: random.Random, module: Declarations, risk: float, number: int) -> str:
     """A function for the filter, and later helpers, to call; it is added to the module's."""
     with_packet = rng.random() < 0.5
-    parameters = (["packet"] if with_packet else []) + rng.choices(("int", "int", "int", "bool", "ipv4", "mac"), k=rng.choice((1, 2)))
+    parameters = (["packet"] if with_packet else []) + rng.choices(
+        ("int", "int", "int", "bool", "ipv4", "mac"), k=rng.choice((1, 2))
+    )
     returns = rng.choice(("int", "int", "int", "verdict")) if with_packet else "int"
     defaults = rng.choice((0, 0, 1)) if parameters[-1] in ("int", "bool") else 0
     writer = Statements(rng, module, risk, returns)

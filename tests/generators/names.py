@@ -19,7 +19,14 @@ RANKS: Final = {
 AT: Final = -1
 """Rank of a view that `pkt.at` gave: it does not die."""
 CHECKSUMMED: Final = frozenset({"ipv4", "tcp", "udp", "icmp", "icmp6"})
-UNIONS: Final = (("tcp", "udp"), ("tcp", "udp"), ("ipv4", "ipv6"), ("icmp", "icmp6"), ("vlan2", "vlan"), ("udp", "tcp", "icmp"))
+UNIONS: Final = (
+    ("tcp", "udp"),
+    ("tcp", "udp"),
+    ("ipv4", "ipv6"),
+    ("icmp", "icmp6"),
+    ("vlan2", "vlan"),
+    ("udp", "tcp", "icmp"),
+)
 """Headers that filters take together, as in `pkt.tcp or pkt.udp`."""
 
 
@@ -46,6 +53,10 @@ class ViewType:
     def steers(self, name: str) -> bool:
         """Whether writing the field may change how the packet parses."""
         return any(f.steers for spec in self.specs() for f in spec.fields if f.name == name)
+
+
+KINDS: Final = ("int", "bool", "ipv4", "ipv6", "mac")
+"""Kinds of variables."""
 
 
 @dataclass
@@ -89,9 +100,6 @@ class Names:
         self.present = {name: view for name, view in self.present.items() if view.rank <= rank}
         self.maybe = {name: view for name, view in self.maybe.items() if view.rank <= rank}
         self.options = []
-
-
-KINDS: Final = ("int", "bool", "ipv4", "ipv6", "mac")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Packets for property tests: well-formed stacks of every header, then damaged where parsers look.
 
 `packet_of` draws one packet from a `random.Random`; nothing here touches a network or asks the host for an address.
-Values come from small pools, so that comparisons in generated filters hold now and then. This file must not know: filters.
+Values come from small pools, so that comparisons in generated filters hold now and then. This file must not know:
+filters.
 """
 
 from __future__ import annotations
@@ -201,7 +202,7 @@ def _payload(rng: Rng) -> bytes:
 
 def _checksum(data: bytes) -> int:
     data += bytes(len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF

@@ -34,8 +34,6 @@ class Statements(Expressions):
         self.loops = 0
         self.kept: list[int] = []
         """For each loop that is open, whether its body may kill views (0) or not (1)."""
-        self.fixed: set[str] = set()
-        """Counters of loops, which no statement may assign."""
         self.killed = False
         self._fresh = 0
 
@@ -173,6 +171,11 @@ class Statements(Expressions):
         return ""
 
     def _assign_several(self, _: int) -> str:
+        if self.chance(0.2):
+            name = self.fresh("t")
+            self.put(f"{name} = ({self.integer(1)}, {self.boolean(1)}, {self.integer(1)})")
+            self._assign(self._target(), "int", f"{name}[{self.rng.choice((0, 1, 2, -1))}] + len({name})")
+            return ""
         first, second = self._target(), self._target()
         if first == second:
             return self._assign_integer(0)
@@ -284,7 +287,11 @@ class Statements(Expressions):
                 data = self.rng.choice([needle for needle in NEEDLES if needle])
                 self.put(f"pkt[{start}:{start + len(data)}] = {data!r}")
             case 1:
-                start, other, size = self.rng.choice((0, 14, 26)), self.rng.choice((6, 20, 30)), self.rng.choice((1, 4, 6, 33))
+                start, other, size = (
+                    self.rng.choice((0, 14, 26)),
+                    self.rng.choice((6, 20, 30)),
+                    self.rng.choice((1, 4, 6, 33)),
+                )
                 self.put(f"pkt[{start}:{start + size}] = pkt[{other}:{other + size}]")
             case 2:
                 self.put(f"pkt[{offset}] {self.rng.choice(('+', '-', '^'))}= {self.integer(1)}")
@@ -371,7 +378,9 @@ class Statements(Expressions):
         inside = before.copy()
         inside.maybe.pop(name, None)
         inside.present[name] = view
-        form = self.rng.choice(("{}", "{} is not None", "{} and {more}", "{} is not None and {more}", "{} is None", "not {}"))
+        form = self.rng.choice(
+            ("{}", "{} is not None", "{} and {more}", "{} is not None and {more}", "{} is None", "not {}")
+        )
         self.names = inside if "more" in form else before.copy()
         more = self.boolean(1) if "more" in form else ""
         test = form.format(text, more=more)
@@ -434,7 +443,7 @@ class Statements(Expressions):
     def _for_range(self, size: int) -> str:
         if self._too_deep():
             return self._assign_integer(0)
-        counter = self.fresh("i")
+        counter = self.fresh("j")
         limit = self.rng.choice((3, 5, 17, 20))
         runtime = f"min({self.integer(1)}, {limit})"
         heads = (
@@ -453,10 +462,10 @@ class Statements(Expressions):
     def _for_items(self, size: int) -> str:
         if self._too_deep():
             return self._assign_integer(0)
-        name = self.fresh("i")
+        name = self.fresh("j")
         source = self.rng.choice(("PORTS", "(1, 5, 7)", "TABLE", "PAIRS", f"({self.integer(1)}, {self.integer(1)})"))
         if source == "PAIRS":
-            other = self.fresh("i")
+            other = self.fresh("j")
             self.loop(f"for {name}, {other} in PAIRS:", size // 3, [(name, "int"), (other, "int")])
         else:
             self.loop(f"for {name} in {source}:", size // 3, [(name, "int")])
@@ -499,7 +508,24 @@ class Statements(Expressions):
         self.fixed.discard(counter)
         return ""
 
+    def _match_none(self, size: int) -> str:
+        """A header told from None by match."""
+        name = self.fresh("v")
+        text, view = self.maybe_view()
+        self.put(f"{name} = {text}")
+        before = self.names.copy()
+        self.put(f"match {name}:")
+        self.indent += 1
+        ends = [self.branch("case None:", size // 3, before.copy())]
+        before.maybe[name] = view
+        ends.append(self.branch("case _:", size // 3, before.copy()))
+        self.indent -= 1
+        self.join(*ends)
+        return ""
+
     def _match(self, size: int) -> str:
+        if self.has_packet and self.chance(0.2):
+            return self._match_none(size)
         before_subject = self.integer(2)
         self.put(f"match {before_subject}:")
         before = self.names.copy()
@@ -509,10 +535,10 @@ class Statements(Expressions):
             values = self.rng.sample((0, 1, 2, 5, 6, 17, 80, 255, -1), self.rng.choice((1, 1, 2, 3)))
             pattern, inside = " | ".join(map(str, values)), before.copy()
             if self.chance(0.2):
-                name = self.fresh("i")
+                name = self.fresh("j")
                 pattern, inside.variables["int"] = f"({pattern}) as {name}", [*inside.variables["int"], name]
             elif self.chance(0.2):
-                name = self.fresh("i")
+                name = self.fresh("j")
                 inside.variables["int"] = [*inside.variables["int"], name]
                 pattern = f"{name} if {name} {self.rng.choice(('<', '>', '=='))} {self.rng.choice((0, 3, 80))}"
             ends.append(self.branch(f"case {pattern}:", size // 3, inside))

@@ -49,7 +49,8 @@ def dissect(data: bytes) -> Dissection:
     """Everything of `data`, a frame from its Ethernet header on."""
     if len(data) < 14:
         return Dissection()
-    types, vlans, at = [_u16(data, 12)], [], 14
+    types, at = [_u16(data, 12)], 14
+    vlans: list[int] = []
     while types[-1] in TAGS and len(vlans) < 2 and at + 4 <= len(data):
         vlans.append(_u16(data, at) & 0xFFF)
         types.append(_u16(data, at + 2))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 
 import pytest
 
-from nmjit import Filter, Packet
-from nmjit.bench.acl_rules import RULES, Action
+from nmjit import Packet
+from nmjit.bench.acl_rules import RULES
 from nmjit.bench.filters import FILTERS
 from nmjit.compiler.loader import load_filter
+from nmjit.programs import acl
 from tests.bench.oracle import ORACLES
 from tests.programs.dissect import dissect
 from tests.programs.everywhere import NAMES, PROGRAMS, Outcome, run_everywhere
@@ -45,11 +45,6 @@ def outcome_of(name: str) -> Outcome:
     return run_everywhere(name, traffic())
 
 
-@cache
-def load(name: str) -> Filter:
-    return load_filter(PROGRAMS / f"{name}.py")
-
-
 def _expected(name: str, packet: bytes) -> tuple[str, str]:
     verdict, data = MODELS[name](packet)
     return verdict, data.hex()
@@ -63,10 +58,10 @@ def test_counts_are_those_of_the_traffic() -> None:
 
 @pytest.mark.parametrize("name", PEERS)
 def test_means_what_the_benchmark_measures(name: str) -> None:
-    oracle = ORACLES[PEERS[name]]
+    program, oracle = load_filter(PROGRAMS / f"{name}.py"), ORACLES[PEERS[name]]
     for data in traffic():
         mine, theirs = Packet(data), Packet(data)
-        verdict = load(name)(mine)
+        verdict = program(mine)
         assert (verdict, bytes(mine)) == (oracle(theirs), bytes(theirs)), f"packet {data.hex()}"
 
 
@@ -77,13 +72,11 @@ def test_every_rule_of_the_acl_decides_some_packet() -> None:
 
 
 def test_acl_has_the_rules_of_the_benchmark() -> None:
-    module = vars(sys.modules[load("acl").function.__module__])
     mine = [
-        (rule.verdict.name, rule.protocol and rule.protocol.value, rule.src, rule.dst, rule.ports)
-        for rule in module["RULES"]
+        (rule.verdict.name, rule.protocol and rule.protocol.value, rule.src, rule.dst, rule.ports) for rule in acl.RULES
     ]
     theirs = [
-        (Action(rule.action).value, rule.protocol and rule.protocol.value, rule.src, rule.dst, rule.ports or (0, 65535))
+        (rule.action.value, rule.protocol and rule.protocol.value, rule.src, rule.dst, rule.ports or (0, 65535))
         for rule in RULES
     ]
     assert mine == theirs

@@ -18,10 +18,9 @@ def report_of(name: str) -> Report:
 
 def cost(report: Report) -> str:
     """The sentence that a docstring has for this report."""
-    operations = f"{report.worst_case_ops} operation{'s' * (report.worst_case_ops != 1)}"
-    depth = f"headers within the first {report.max_packet_byte} bytes" if report.max_packet_byte else "reads no byte"
-    deeper = ", and places further on" if report.reads_payload else ""
-    return f"Cost: at most {operations} a packet; {depth}{deeper}."
+    operations = f"{report.worst_case_ops:,} operation{'s' * (report.worst_case_ops != 1)}"
+    depth = f"touches no byte beyond {report.max_packet_byte:,}" if report.max_packet_byte else "reads no byte"
+    return f"Cost: at most {operations} a packet; {depth}."
 
 
 @pytest.mark.parametrize("name", NAMES)

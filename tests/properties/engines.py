@@ -1,8 +1,8 @@
 """Runs one filter over one sequence of packets in every engine and tells the first difference from CPython.
 
-The engines: the interpreter on the IR as lowered and after each pass that changed it, and native code for both accessors
-and with `paranoid`. Each runs the packets in order on maps of its own; compared are verdict, port, bytes, exception and
-line of every packet, and the maps that are left. This file must not know: how filters or packets are made up.
+The engines: the interpreter on the IR as lowered and after each pass that changed it, and native code for both
+accessors and with `paranoid`. Each runs the packets in order on maps of its own; compared are verdict, port, bytes,
+exception and line of every packet, and the maps that are left. This file must not know: how packets are made up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from enum import Enum
 from types import ModuleType
 from typing import Any, Final
 
@@ -27,11 +27,11 @@ from nmjit.compiler.options import EmitOptions
 from nmjit.compiler.outcome import Outcome, PacketInfo
 from nmjit.compiler.passes import drop_checks
 from nmjit.compiler.source import parse_text
+from nmjit.compiler.verifier import verify
 from nmjit.compiler.wellformed import findings
 from tests.compiler.batch_runner import CELL, DESCRIPTORS, BatchResult, batch_infos, run_batch
 
 NETMAP: Final = (Accessor(AccessorKind.NETMAP, CELL), Accessor(AccessorKind.NETMAP))
-_numbers: Final = count()
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,7 @@ class Traffic:
         for packet in packets:
             wire = len(packet) if whole else len(packet) + rng.choice((0, 0, 1, 1500, 2**32 - 1 - len(packet)))
             time = rng.choice((0, 1, 10**18, 10**18 + rng.randrange(1000), 2**64 - 1 if rng.random() < 0.1 else 5))
-            infos.append(
-                PacketInfo(wire, time, 0, first.port, first.queue, first.seed, first.packet_number)
-            )
+            infos.append(PacketInfo(wire, time, 0, first.port, first.queue, first.seed, first.packet_number))
         return Traffic(tuple(packets), tuple(batch_infos(infos)))
 
 
@@ -111,7 +109,7 @@ class Tally:
 
 def load_text(source: str, name: str) -> tuple[ModuleType, Filter]:
     """Run a module's text; the module and the filter called `name` in it."""
-    file = f"<generated {next(_numbers)}>"
+    file = "<generated>"  # one name for all, so that only the last text is kept
     parse_text(file, source)
     module = ModuleType("generated")
     module.__file__ = file
@@ -119,39 +117,63 @@ def load_text(source: str, name: str) -> tuple[ModuleType, Filter]:
     return module, module.__dict__[name]
 
 
-def compare(source: str, name: str, traffic: Traffic, tally: Tally, *, thorough: bool = True, level: int | None = None) -> None:
-    """Run `traffic` through the engines. CompileError or Refused where the filter is refused, Disagreement if they differ.
+class Effort(Enum):
+    """Which engines are asked, besides CPython."""
 
-    `thorough`: the interpreter after every single pass, all native variants, at the optimisation level that is shipped
-    or at `level`. Otherwise the interpreter before and behind the verifier, and native code for one accessor and
-    sometimes with `paranoid`, compiled as fast as can be.
-    """
+    LOWERED = 1
+    """The interpreter on the IR as lowered."""
+    INTERPRETED = 2
+    """It, and the interpreter after every pass that changed something."""
+    SAMPLED = 3
+    """The interpreter before and behind the verifier, and native code for one accessor or with `paranoid`, compiled
+    as fast as can be."""
+    ALL_FAST = 4
+    """As INTERPRETED, and native code for both accessors and with `paranoid`, compiled as fast as can be."""
+    ALL = 5
+    """As ALL_FAST, at the optimisation level that is shipped."""
+
+
+def compare(source: str, name: str, traffic: Traffic, tally: Tally, effort: Effort = Effort.ALL) -> None:
+    """Run `traffic` through the engines. Disagreement where they differ, CompileError or Refused for a bad filter."""
     module, filter_ = load_text(source, name)
     lowered = lowering.lower_filter(filter_)
     expected = run_oracle(module, filter_, lowered, traffic)
     run = _Run(lowered, traffic, expected)
     run.interpreted("unoptimised", tally.ops)
-    run.transformed(pipeline.BEFORE_VERIFYING, "pass", each=thorough)
-    analysis = pipeline.verify(lowered.function)
+    if effort is not Effort.LOWERED:
+        _compare_compiled(filter_, run, effort, uses_wire_len="wire_len" in source)
+    _count(tally, expected)
+
+
+def _compare_compiled(filter_: Filter, run: _Run, effort: Effort, *, uses_wire_len: bool) -> None:
+    """Passes, verifier, emitter: the pipeline's order, with a look at what each leaves."""
+    each, lowered, traffic = effort is not Effort.SAMPLED, run.lowered, run.traffic
+    run.transformed(pipeline.BEFORE_VERIFYING, "pass", each=each)
+    analysis = verify(lowered.function)
     if not analysis.accepted:
         reasons = [r.message for r in analysis.refused] + [a.message for a in analysis.unsafe]
         raise Refused(reasons[0])
     verified = pipeline.Verified(lowered, analysis, pipeline._report(filter_, lowered, analysis))
-    level = (jit.OPTIMISATION_LEVEL if thorough else 0) if level is None else level
-    draw = traffic.infos[0].seed % 3
-    if thorough or draw == 0:
+    level = jit.OPTIMISATION_LEVEL if effort is Effort.ALL else 0
+    wanted = {
+        Effort.INTERPRETED: frozenset[str](),
+        Effort.SAMPLED: _SAMPLES[traffic.infos[0].seed % len(_SAMPLES)],
+    }.get(effort, _NATIVE)
+    if "paranoid" in wanted:
         run.native("native paranoid", verified, DESCRIPTORS, EmitOptions(paranoid=True), level)
-    if drop_checks.run(lowered.function, analysis.proven) and thorough:
+    if drop_checks.run(lowered.function, analysis.proven) and each:
         run.interpreted("after drop_checks")
-    run.transformed(pipeline.AFTER_VERIFYING, "pass behind the verifier", each=thorough)
-    # The netmap accessor knows no length on the wire.
-    whole = "wire_len" not in source or all(map(_whole, traffic.packets, traffic.infos))
-    if thorough or draw == 1 or not whole:
+    run.transformed(pipeline.AFTER_VERIFYING, "pass behind the verifier", each=each)
+    if "descriptor" in wanted:
         run.native("native", verified, DESCRIPTORS, EmitOptions(), level)
-    if whole and (thorough or draw != 1):
-        accessor = NETMAP[traffic.infos[0].queue % 2]
+    # The netmap accessor knows no length on the wire.
+    if "netmap" in wanted and (not uses_wire_len or all(map(_whole, traffic.packets, traffic.infos))):
+        accessor = NETMAP[traffic.infos[0].queue % len(NETMAP)]
         run.native(f"native netmap stride {accessor.stride}", verified, accessor, EmitOptions(), level)
-    _count(tally, expected)
+
+
+_NATIVE: Final = frozenset({"paranoid", "descriptor", "netmap"})
+_SAMPLES: Final = (frozenset({"paranoid"}), frozenset({"descriptor"}), frozenset({"netmap"}))
 
 
 def _whole(packet: bytes, info: PacketInfo) -> bool:
@@ -198,8 +220,8 @@ class _Run:
     """One filter's traffic and what CPython made of it, held against engine after engine."""
 
     def __init__(self, lowered: Lowered, traffic: Traffic, expected: Effects) -> None:
-        self._lowered = lowered
-        self._traffic = traffic
+        self.lowered = lowered
+        self.traffic = traffic
         self._expected = expected
         for obj in lowered.maps.values():
             obj.reset()
@@ -208,7 +230,7 @@ class _Run:
 
     @property
     def _function(self) -> Function:
-        return self._lowered.function
+        return self.lowered.function
 
     def _fresh_maps(self) -> dict[str, bytearray]:
         return {decl.name: bytearray(self._initial[decl.name]) for decl in self._function.maps}
@@ -230,7 +252,7 @@ class _Run:
         interpreter, maps = Interpreter(self._function), self._fresh_maps()
         reached: Counter[type[Op]] | None = None if ops is None else Counter()
         outcomes, packets = [], []
-        for place, (packet, info) in enumerate(zip(self._traffic.packets, self._traffic.infos, strict=True)):
+        for place, (packet, info) in enumerate(zip(self.traffic.packets, self.traffic.infos, strict=True)):
             data = bytearray(packet)
             try:
                 outcomes.append(interpreter.run(data, info, maps, reached=reached))
@@ -249,7 +271,7 @@ class _Run:
         code = jit.load_object(jit.compile_object(artifact.llvm_ir, level))
         memory = self._fresh_maps()
         maps = [memory[decl.name] for decl in artifact.maps]
-        packets, infos = self._traffic.packets, self._traffic.infos
+        packets, infos = self.traffic.packets, self.traffic.infos
         if accessor.kind is AccessorKind.DESCRIPTOR:
             batches = [(packets, infos)]
         else:  # packets of one batch would have to be of one length, and share a clock
@@ -257,9 +279,7 @@ class _Run:
         outcomes: list[Outcome] = []
         left: list[bytes] = []
         for part, surroundings in batches:
-            result = run_batch(
-                code, part, accessor=accessor, infos=surroundings, maps=maps, sites=len(artifact.sites)
-            )
+            result = run_batch(code, part, accessor=accessor, infos=surroundings, maps=maps, sites=len(artifact.sites))
             outcomes += [self._outcome(engine, artifact, result, i) for i in range(len(part))]
             left += result.packets
         self._agree(engine, Effects(outcomes, left, {name: bytes(image) for name, image in memory.items()}))
@@ -284,4 +304,3 @@ class _Run:
         for name, image in expected.maps.items():
             if found.maps[name] != image:
                 raise Disagreement(engine, f"map {name}:\n  {found.maps[name].hex()}, CPython leaves\n  {image.hex()}")
-

