@@ -27,7 +27,8 @@ class Expression:
 class Filter:
     """One filter, in the forms that engines need.
 
-    `program` is the module of `nmjit.programs`. `expression` is None, and `no_expression` the reason, where BPF cannot say it. `defines` are for the C compiler.
+    `program` is the module of `nmjit.programs`. `expression` is None, and `no_expression` the reason, where BPF cannot
+    say it. `defines` are for the C compiler.
     `writes`: it changes packets. `passes`: how often the slots are gone through in one timing; more than once only for
     a filter that reads no packet, takes next to no time and has no branch to learn.
     """
@@ -48,10 +49,12 @@ def _macs_define() -> str:
 
 ACCEPT: Final = Filter("accept-all", "filter_accept.c", "accept_all", Expression("", "PASS"), passes=64)
 PORT80: Final = Filter(
-    "tcp dst port 80", "filter_port80.c", "port_filter", Expression(behind_tags("tcp dst port 80"), "DROP"))
+    "tcp dst port 80", "filter_port80.c", "port_filter", Expression(behind_tags("tcp dst port 80"), "DROP")
+)
 ACL: Final = Filter("acl", "filter_acl.c", "acl", Expression(behind_tags(acl_expression(RULES)), "DROP"))
 ROUTER: Final = Filter(
-    "router", "filter_router.c", "router", None, "BPF cannot write packets", (_macs_define(),), writes=True)
+    "router", "filter_router.c", "router", None, "BPF cannot write packets", (_macs_define(),), writes=True
+)
 FLOOR: Final = Filter("floor", "filter_floor.c", None, None, "the floor is no filter")
 
 FILTERS: Final = (ACCEPT, PORT80, ACL, ROUTER)

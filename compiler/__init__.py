@@ -1,4 +1,4 @@
-"""The compiler: a filter to verified IR to native code. No logic; what needs LLVM or the whole pipeline loads at use."""
+"""The compiler: a filter to verified IR to native code. No logic; what needs LLVM loads at use."""
 
 from nmjit.compiler.errors import CompileError, Diagnostic
 

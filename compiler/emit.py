@@ -80,8 +80,8 @@ def emit_module(
 
     `ranges` are the verifier's, for values of type INT; where one is missing, a phi or binary counts as the window,
     and anything else as all that its bits can be. `proven` are the Checks and Windows that the verifier closed: kept,
-    and told apart, with `options.paranoid`, else dropped. `header_bytes` is how far from a packet's start the filter may
-    read, and decides whether one or two lines are prefetched.
+    and told apart, with `options.paranoid`, else dropped. `header_bytes` is how far from a packet's start the filter
+    may read, and decides whether one or two lines are prefetched.
     Raises OverflowError where a range fits no register, an operand of a division may lie outside the window, or workers
     would share additions to 128 bits.
     """

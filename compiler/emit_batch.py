@@ -345,7 +345,7 @@ class _BatchEmitter:
         builder.position_at_end(done)
 
     def _prefetch(self, origin: ll.Value, index: ll.Value) -> None:
-        """Prefetch packet `index` of a run. Ahead of the last one it is the last again, which costs less than a branch."""
+        """Prefetch packet `index` of a run. Past the last one it is the last again, which costs less than a branch."""
         builder = self._builder
         address = self._packet_address(self._slot(origin, index))
         for line in range(self._shape.prefetch_lines):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One refusal. `line`, `column` and `end_column` are 1-based, `end_column` exclusive; line 0 is the file as a whole.
+    """One refusal. `line`, `column` and `end_column` count from 1, `end_column` exclusive; line 0 is the whole file.
 
     `reason` says what is wrong, `cure` what to write instead; each is one sentence. `excerpt` is the source line.
     """

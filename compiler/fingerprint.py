@@ -1,7 +1,9 @@
 """What a filter's code depends on, as text for a cache key, found without the compiler.
 
 Walks from the filter's function over the globals that it and its helpers name. A constant of a type that is not known
-here makes the filter uncacheable: better to compile again than to run stale code. This file must not know: syntax trees.
+here makes the filter uncacheable: better to compile again than to run stale code.
+
+This file must not know: syntax trees.
 """
 
 from __future__ import annotations

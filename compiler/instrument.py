@@ -1,8 +1,8 @@
 """The Python back end's copy of a filter: the same function with the language's integer checks written in.
 
-CPython's integers have no window and its shifts no upper limit, so each operator is wrapped in a call that checks; inside
-a wrap or a store into a declared width, the modular context of docs/semantics.md, only shift amounts are. Everything else
-is left to CPython, which is the definition. This file must not know: the compiler's own lowering.
+CPython's integers have no window and its shifts no upper limit, so each operator is wrapped in a call that checks;
+inside a wrap or a store into a declared width, the modular context of docs/semantics.md, only shift amounts are.
+Everything else is left to CPython, which is the definition. This file must not know: the compiler's own lowering.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Instrumented:
         scope: dict[str, Any] = dict(function.__globals__)
         flags = function.__code__.co_flags & 0x1000000  # from __future__ import annotations
         code = compile(module, source.file, "exec", flags=flags, dont_inherit=True, optimize=0)
-        [inner] = [const for const in code.co_consts if isinstance(const, CodeType) and const.co_name == definition.name]
+        [inner] = [
+            const for const in code.co_consts if isinstance(const, CodeType) and const.co_name == definition.name
+        ]
         result = FunctionType(inner, scope, function.__name__, function.__defaults__)
         result.__kwdefaults__ = function.__kwdefaults__
         self._done[function] = result
@@ -130,7 +132,7 @@ class _Checks:
         node.value = self._expression(node.value, modular=modular)
         if isinstance(node.op, ast.LShift | ast.RShift):
             node.value = _checked(_SHIFT, node.value, node)
-        node.target = self._expression(node.target)  # type: ignore[assignment]
+        node.target = self._expression(node.target)
         return node
 
     def _expression(self, node: ast.expr, modular: bool = False) -> Any:

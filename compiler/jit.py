@@ -70,7 +70,7 @@ def target_identity() -> str:
 
 
 def _optimised(llvm_ir: str, level: int = OPTIMISATION_LEVEL) -> Any:
-    """The module after LLVM's pipeline of that level, 0 … 3. RuntimeError where the text is not well formed: a bug of the emitter."""
+    """The module after LLVM's pipeline of that level, 0 … 3. RuntimeError for malformed text: our bug."""
     llvm, machine = _llvm(), _target_machine(level)
     module = llvm.parse_assembly(llvm_ir)
     module.triple = machine.triple
@@ -85,9 +85,10 @@ def _optimised(llvm_ir: str, level: int = OPTIMISATION_LEVEL) -> Any:
 
 
 def compile_object(llvm_ir: str, level: int = OPTIMISATION_LEVEL) -> bytes:
-    """Relocatable object (ELF) of an artifact's `llvm_ir`, for this machine. A lower `level` compiles faster, for tests.
+    """Relocatable object (ELF) of an artifact's `llvm_ir`, for this machine.
 
-    RuntimeError where the text is not well formed: a bug of the emitter.
+    A lower `level` of optimisation, 0 … 3, compiles faster, for tests. RuntimeError where the text is not well formed:
+    a bug of the emitter.
     """
     return bytes(_target_machine(level).emit_object(_optimised(llvm_ir, level)))
 

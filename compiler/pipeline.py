@@ -46,7 +46,9 @@ def verify_filter(filter_: Filter) -> Verified:
     try:
         lowered = lower_filter(filter_)
     except RecursionError:
-        raise CompileError(_whole(filter_, "the code nests too deep", "split it into helpers, or flatten it.")) from None
+        raise CompileError(
+            _whole(filter_, "the code nests too deep", "split it into helpers, or flatten it.")
+        ) from None
     for run in BEFORE_VERIFYING:
         run(lowered.function)
     analysis = verify(lowered.function)

@@ -29,9 +29,9 @@ class OpenCheck:
 class Report:
     """The verifier's result.
 
-    `proven` counts the checks that left no instruction; `refused` is empty for an accepted filter. `worst_case_ops` is in
-    IR ops a packet, `max_packet_byte` 1 + the deepest packet byte that may be read or
-    written, `maps_bytes` for one worker.
+    `proven` counts the places that may raise in general and can't here; `refused` is empty for an accepted filter.
+    `worst_case_ops` is in IR ops a packet, `max_packet_byte` 1 + the deepest packet byte that may be read or written,
+    `maps_bytes` for one worker.
     """
 
     proven: int

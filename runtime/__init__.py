@@ -1,4 +1,4 @@
-"""The runtime: ports, workers, maps, the command line. `Host`, `NotSupported` and `PortError` load at first use (PEP 562).
+"""The runtime: ports, workers, maps, the command line. Its public names load at first use (PEP 562).
 
 A command that needs no port must not pay for the extension, nor fail where it was not built. No logic beside that.
 """

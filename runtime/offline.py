@@ -194,4 +194,6 @@ def _compare_maps(runners: dict[str, Program]) -> None:
     for other, entries in others:
         if entries != expected:
             differing = sorted(key for key in expected if expected[key] != entries[key])
-            raise Disagreement(f"the maps {', '.join(differing)} differ between {name} and {other} after the last packet")
+            raise Disagreement(
+                f"the maps {', '.join(differing)} differ between {name} and {other} after the last packet"
+            )

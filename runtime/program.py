@@ -76,7 +76,9 @@ class Backend(Protocol):
 class Program:
     """A filter with what it was declared to need. Not safe for use from several threads at once."""
 
-    def __init__(self, filter_: Filter, label: str, backend: str, options: EmitOptions, store: cache.ObjectCache) -> None:
+    def __init__(
+        self, filter_: Filter, label: str, backend: str, options: EmitOptions, store: cache.ObjectCache
+    ) -> None:
         self.filter = filter_
         self.label = label
         """How the user named it: FILE or FILE:NAME."""
@@ -193,13 +195,15 @@ class Program:
     def _key(self, accessor: Accessor, target: str) -> str | None:
         if self._print.text is None:
             return None
-        return cache.entry_key({
-            "filter": self._print.text,
-            "accessor": repr(accessor),
-            "options": repr(self._options),
-            "target": target,
-            "nmjit": f"{VERSION} {_compiler_identity()}",
-        })
+        return cache.entry_key(
+            {
+                "filter": self._print.text,
+                "accessor": repr(accessor),
+                "options": repr(self._options),
+                "target": target,
+                "nmjit": f"{VERSION} {_compiler_identity()}",
+            }
+        )
 
     # Running packets
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, TypeVar, cast, final, overload
 
-from nmjit import _checksum
+from nmjit._checksum import WORD, checksum, pseudo_header, update, words
 from nmjit._headers import (
     IP_PROTOCOLS,
     LAYERS,
@@ -362,9 +362,9 @@ class _ParsedAccess:
         covering = [] if field.plain else self._covering(field)
         start = self._lease.start + (field.first_byte & ~1)
         stop = self._lease.start + field.end_byte + (field.end_byte & 1)
-        before = _checksum.words(self._packet._data[start:stop])
+        before = words(self._packet._data[start:stop])
         self._packet._replace(self._lease.start, field, value)
-        after = _checksum.words(self._packet._data[start:stop])
+        after = words(self._packet._data[start:stop])
         for layer, offset in covering:
             self._update(layer, offset, before, after)
         if field.steers:
@@ -381,7 +381,7 @@ class _ParsedAccess:
             initial = self._pseudo_header(ip_layer, parsed, stop - start)
         field = _CHECKSUMS[self._layer]
         self._packet._replace(start, field, 0)
-        computed = _checksum.checksum(self._packet._data[start:stop], initial)
+        computed = checksum(self._packet._data[start:stop], initial)
         self._packet._replace(start, field, _never_zero(computed) if self._layer == "udp" else computed)
 
     def tcp_options(self) -> Iterator[TcpOption]:
@@ -404,7 +404,7 @@ class _ParsedAccess:
         old = load_field(self._packet._data, offset, field)
         if layer == "udp" and old == 0 and self._packet._parsed().ip_layer == "ipv4":
             return  # the sender computed none (RFC 768)
-        new = _checksum.update(old, before, after)
+        new = update(old, before, after)
         self._packet._replace(offset, field, _never_zero(new) if layer == "udp" else new)
 
     def _pseudo_header(self, ip_layer: str, parsed: Parse, length: int) -> int:
@@ -413,9 +413,9 @@ class _ParsedAccess:
             self._packet._data[offset + field.first_byte : offset + field.end_byte]
             for field in map(LAYERS[ip_layer].__header__.field, ("src", "dst"))
         )
-        return _checksum.pseudo_header(source, destination, _PROTOCOLS[ip_layer, self._layer], length)
+        return pseudo_header(source, destination, _PROTOCOLS[ip_layer, self._layer], length)
 
 
 def _never_zero(computed: int) -> int:
     """How UDP sends a checksum: 0 means that there is none, so 0xFFFF stands for 0 (RFC 768)."""
-    return computed or _checksum.WORD
+    return computed or WORD

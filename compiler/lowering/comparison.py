@@ -198,7 +198,7 @@ def _cure_of_comparison(a: Static, b: Static) -> str:
 
 
 def _compare_known(scope: Scope, node: ast.AST, predicate: Predicate, a: Known, b: Known) -> Static:
-    if predicate in _EQUALITY and None in (a.obj, b.obj):
+    if predicate in _EQUALITY and (a.obj is None or b.obj is None):
         return Known((a.obj is b.obj) is (predicate is Predicate.EQ))  # a rule's empty field, say
     if predicate in _EQUALITY and not _may_be_equal(a, b):
         _refuse_comparison(scope, node, predicate, a, b)

@@ -101,6 +101,7 @@ def _read(scope: Scope, base: Value, spec: FieldSpec) -> Static:
 
 
 def extract(scope: Scope, word: Value, shift: int, bits: int, width: int) -> Value:
+    """`bits` bits of `word`, which has `width`, from `shift` above the lowest on."""
     remaining = shift
     while remaining:  # an IR shift moves by at most 63 bits
         word = scope.binary(BinaryKind.SHR, word, min(remaining, 63))

@@ -126,6 +126,7 @@ class _Tokens:
         self._alive = [edge.state.alive for edge in edges]
 
     def settle(self, joined: Static, sources: list[Static]) -> Static:
+        """`joined` with a token of its own where it needs one; `sources` are its values on the edges."""
         match joined:
             case View() | Region() | Options() | Option():
                 return self._settle_one(joined, sources)

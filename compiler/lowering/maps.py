@@ -6,6 +6,7 @@ The definition of each kind is lang/_maps.py. This file must not know: where a m
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 from nmjit import Array, Counter
 from nmjit.compiler.ir import BinaryKind, MapAdd, MapLoad, MapStore, Predicate, Value
@@ -14,7 +15,7 @@ from nmjit.compiler.lowering.numbers import as_int
 from nmjit.compiler.lowering.scope import Scope
 from nmjit.compiler.lowering.values import Entry, Integer, Known, Maybe, Record, Static, describe
 
-MapObject = Array | Counter  # type: ignore[type-arg]
+MapObject = Array[Any] | Counter[Any]
 BARE = ""
 """Field name of an entry that is a bare integer."""
 

@@ -122,6 +122,7 @@ class _Gate:
         self.failed: list[Edge] = []
 
     def require(self, condition: Value, otherwise: Static = NONE) -> None:
+        """Go on only where `condition` holds; the whole yields `otherwise` where it does not."""
         holds, fails = self.scope.fork(condition)
         self.failed.append(with_value(fails, otherwise))
         self.scope.at(holds)
@@ -288,12 +289,15 @@ def _parse_transport(scope: Scope) -> Static:
     return joined
 
 
+_NOT_ROUTED = Known(False)
+
+
 def _transport(
     protocol: Value,
     offset: Value,
     end: Value,
     is_ipv6: bool,
-    routed: Static = Known(False),  # noqa: B008
+    routed: Static = _NOT_ROUTED,
 ) -> Tuple:
     return Tuple((Integer(protocol), Integer(offset), Integer(end), Known(is_ipv6), routed))
 

@@ -51,6 +51,7 @@ class State:
     alive: frozenset[int] = frozenset()
 
     def copy(self) -> State:
+        """An equal state that may go its own way."""
         return State(dict(self.names), self.alive)
 
 
@@ -123,6 +124,7 @@ class Scope:
 
     @property
     def reachable(self) -> bool:
+        """Whether there is an open block to write to."""
         return self.builder.current is not None
 
     def here(self, value: Static | None = None) -> Edge:
@@ -200,15 +202,19 @@ class Scope:
     # Short forms for the ops that every file needs
 
     def const(self, value: int | bool | bytes) -> Value:
+        """A constant."""
         return self.builder.const(value)
 
     def add(self, a: Value, b: Value | int) -> Value:
+        """a + b, unchecked."""
         return self.builder.binary(BinaryKind.ADD, a, self._value(b))
 
     def compare(self, predicate: Predicate, a: Value, b: Value | int) -> Value:
+        """The BOOL `a predicate b`."""
         return self.builder.compare(predicate, a, self._value(b))
 
     def binary(self, kind: BinaryKind, a: Value, b: Value | int) -> Value:
+        """`a kind b`, unchecked."""
         return self.builder.binary(kind, a, self._value(b))
 
     def _value(self, operand: Value | int) -> Value:

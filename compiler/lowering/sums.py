@@ -47,13 +47,13 @@ def _update_one(scope: Scope, name: str, view: View) -> None:
     routed, plain = scope.fork(boolean(scope, transport.items[4]))
     scope.at(plain)
     length = scope.binary(BinaryKind.SUB, view.end, view.base)
-    initial = scope.add(_pseudo_header(scope, name), headers_protocol(name))
+    initial = scope.add(_pseudo_header(scope, name), _protocol(name))
     initial = scope.binary(BinaryKind.ADD, initial, length)
     _store(scope, view, offset, _sum_words(scope, view.base, view.end, offset, initial), name)
     merge(scope, [scope.here(), routed], "summed")
 
 
-def headers_protocol(name: str) -> int:
+def _protocol(name: str) -> int:
     """The protocol number of a layer-4 header."""
     return next(number for by in headers.IP_PROTOCOLS.values() for number, found in by.items() if found == name)
 

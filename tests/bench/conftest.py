@@ -20,4 +20,3 @@ def builder() -> Builder:
 @pytest.fixture(scope="session")
 def harness(builder: Builder) -> ModuleType:
     return builder.harness()
-

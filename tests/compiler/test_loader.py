@@ -24,7 +24,7 @@ def write(folder: Path, text: str) -> Path:
 def constant(folder: Path, assignment: str, defines: Mapping[str, str]) -> Any:
     """K of a file with this assignment at its top, once it has run."""
     file = write(folder, f"{HEAD}{assignment}\nTWICE = (K, K)\n{FILTER}")
-    names = load_filter(file, defines).function.__globals__  # type: ignore[attr-defined]
+    names = load_filter(file, defines).function.__globals__
     assert names["TWICE"] == (names["K"], names["K"]), "what follows from the constant follows"
     return names["K"]
 

@@ -373,6 +373,9 @@ class Expressions:
         return self.one_of(choices, depth)
 
     def _comparison(self, depth: int) -> str:
+        if self.has_packet and self.chance(0.25):  # few operands, so that one comparison may imply another
+            left = self.rng.choice(("len(pkt)", "pkt.eth.type", "pkt.wire_len"))
+            return f"({left} {self.rng.choice(COMPARISONS)} {self.rng.choice((60, 0x86DD))})"
         return f"({self.integer(depth)} {self.rng.choice(COMPARISONS)} {self.integer(depth - 1)})"
 
     def _chain(self, depth: int) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from nmjit._headers import FieldKind, FieldSpec, HeaderSpec
 from tests.generators.expressions import WIDTHS
-from tests.generators.names import Declarations, Helper, MapName, Names, ViewType
+from tests.generators.names import Declarations, Helper, MapName, Names
 from tests.generators.packets import ADDRESSES4, MACS
 from tests.generators.statements import Statements
 
@@ -157,6 +157,3 @@ def _filter(rng: random.Random, module: Declarations, risk: float, size: int) ->
     if not writer.ended:
         writer.put(f"return {writer.verdict()}")
     return "\n".join(["@filter", f"def {FILTER}(pkt: Packet) -> Verdict:", *writer.lines, ""])
-
-
-__all__ = ["DEFAULT_SIZE", "FILTER", "ViewType", "filter_source"]

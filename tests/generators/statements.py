@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from nmjit._headers import LAYERS, FieldKind
-from tests.generators.expressions import WIDTHS, Choice, Expressions
-from tests.generators.names import AT, CHECKSUMMED, RANKS, Declarations, Names, ViewType
+from tests.generators.expressions import Choice, Expressions
+from tests.generators.names import AT, CHECKSUMMED, Declarations, Names, ViewType
 from tests.generators.packets import NEEDLES
 
 VERDICTS: Final = ("PASS", "DROP", "TX", "redirect(OUT)", "redirect(BACK)")
-_NOTHING_DIES: Final = 100
 _ALL_DIE: Final = -1
 
 
@@ -118,7 +117,7 @@ class Statements(Expressions):
                 (2, self._for_items),
                 (2, self._while),
                 (3, self._match),
-                (3, self._for_options) if self.has_packet else (0, self._if),
+                (5, self._for_options) if self.has_packet else (0, self._if),
             ]
         before = len(self.lines)
         self.one_of(choices, size)
@@ -257,7 +256,7 @@ class Statements(Expressions):
         if view.steers(field.name) and self.chance(0.7):
             field = self.rng.choice([f for f in fields if not view.steers(f.name)] or fields)
         value = self.wild(2) if kind is FieldKind.INT else self.address(kind.name.lower())
-        if not self._survives(view, field.name, text):
+        if not self._survives(view, field.name):
             return self._assign_integer(0)
         if kind is FieldKind.INT and self.chance(0.3):
             operator = self.rng.choice(("+=", "-=", "^=", "|=", "&=", "*="))
@@ -266,7 +265,7 @@ class Statements(Expressions):
             self.put(f"{text}.{field.name} = {value}")
         return ""
 
-    def _survives(self, view: ViewType, field: str, text: str) -> bool:
+    def _survives(self, view: ViewType, field: str) -> bool:
         """Whether the write may stand here; forgets the views that it kills."""
         if view.declared:
             kept = {name: v for name, v in self.names.present.items() if v.rank == AT}
@@ -274,7 +273,6 @@ class Statements(Expressions):
                 return False
             self.names.present.update(kept)
             return True
-        del text
         return self.may_kill(view.rank) if view.steers(field) else True
 
     def _write_raw(self, _: int) -> str:
@@ -484,9 +482,13 @@ class Statements(Expressions):
             text = name
             self.indent += 1
             self.names.present[name] = ViewType(("tcp",))
+        total = self.fresh("n")
+        self._assign(total, "int", "0")
         self.kept.append(1)
-        self.loop(f"for {option} in {text}.options:", size // 2, [(option, "option")])
+        sum_ = f"{total} += {option}.length"
+        self.loop(f"for {option} in {text}.options:", size // 2, [(option, "option")], sum_)
         self.kept.pop()
+        self.put(f"pkt.eth.src, pkt.eth.type = pkt.eth.dst, {total}" if self.may_kill(0) else f"assert {total} < 40")
         if not known:
             self.indent -= 1
             self.names = before.meet(self.names)
@@ -549,6 +551,3 @@ class Statements(Expressions):
         self.indent -= 1
         self.join(*ends)
         return ""
-
-
-__all__ = ["RANKS", "WIDTHS", "Statements"]

@@ -89,7 +89,8 @@ def mutated(seed: int, text: str) -> str | None:
         tree = ast.parse(text)
         mutator = Mutator(rng, tree, rng.choice((4, 10, 30)))
         for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
-            mutator.generic_visit(function)
+            for statement in function.body:
+                mutator.generic_visit(statement)
             if len(function.body) > 1 and rng.randrange(8) == 0:
                 rng.shuffle(function.body)
         return ast.unparse(ast.fix_missing_locations(tree))

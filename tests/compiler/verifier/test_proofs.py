@@ -6,7 +6,6 @@ import textwrap
 
 import pytest
 
-
 from nmjit.compiler.irtypes import MAX_PACKET
 from tests.compiler.verifier.fragments import analysed, range_of, unsafe
 
