@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import ast
 import copy
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any, Final
 
 from nmjit._filter import Filter
 from nmjit._ints import Width
 from nmjit.compiler.irtypes import WINDOW_MAX, WINDOW_MIN
 from nmjit.compiler.source import function_source
+from nmjit.compiler.subset import MAX_ADDRESS_SHIFT, is_address_integer
 
 _WINDOW: Final = "__nmjit_window__"
 _SHIFT: Final = "__nmjit_shift__"
+_ADDRESS_SHIFT: Final = "__nmjit_address_shift__"
 _LIBRARY: Final = ("nmjit._", "ipaddress")
 """Starts of the names of modules whose functions are no helpers of the filter: they run as they are."""
 MAX_SHIFT: Final = 63
@@ -36,6 +38,13 @@ def check_shift(amount: int) -> int:
     """`amount`; ValueError where no shift may go so far."""
     if not 0 <= amount <= MAX_SHIFT:
         raise ValueError(f"shift by {amount}, not by 0 ... {MAX_SHIFT}")
+    return amount
+
+
+def check_address_shift(amount: int) -> int:
+    """`amount`; ValueError where the integer of an address may not be shifted right so far."""
+    if not 0 <= amount <= MAX_ADDRESS_SHIFT:
+        raise ValueError(f"shift by {amount}, not by 0 ... {MAX_ADDRESS_SHIFT}")
     return amount
 
 
@@ -69,12 +78,22 @@ class Instrumented:
         self._done[function] = result
         self.codes.update(_all_codes(inner))
         for name in inner.co_names:
-            called = scope.get(name)
-            plain = called.function if isinstance(called, Filter) else called
-            if isinstance(plain, FunctionType) and not plain.__module__.startswith(_LIBRARY):
-                scope[name] = self._instrument(plain)
-        scope |= {_WINDOW: check_window, _SHIFT: check_shift}  # behind the search for helpers, which they are not
+            if name in scope:
+                scope[name] = self._helper(scope[name], inner.co_names)
+        # Behind the search for helpers, which these are not.
+        scope |= {_WINDOW: check_window, _SHIFT: check_shift, _ADDRESS_SHIFT: check_address_shift}
         return result
+
+    def _helper(self, named: Any, names: tuple[str, ...]) -> Any:
+        """What stands for a global in the copy: a plain function's own copy, a module with such copies in it."""
+        plain = named.function if isinstance(named, Filter) else named
+        if isinstance(plain, FunctionType) and not plain.__module__.startswith(_LIBRARY):
+            return self._instrument(plain)
+        if isinstance(named, ModuleType) and not named.__name__.startswith("nmjit"):
+            held = {name: value for name, value in vars(named).items() if not isinstance(value, ModuleType)}
+            copies = {name: self._helper(held[name], names) for name in names if name in held}
+            return SimpleNamespace(**{**vars(named), **copies})
+        return named
 
 
 def _all_codes(code: CodeType) -> list[CodeType]:
@@ -159,7 +178,8 @@ class _Checks:
         node.left = self._expression(node.left, modular)
         node.right = self._expression(node.right, modular and not shift)
         if shift:
-            node.right = _checked(_SHIFT, node.right, node)
+            wide = isinstance(node.op, ast.RShift) and is_address_integer(node.left, self._locals, self._globals)
+            node.right = _checked(_ADDRESS_SHIFT if wide else _SHIFT, node.right, node)
         return node if modular else _checked(_WINDOW, node, node)
 
     def _is_width(self, node: ast.expr) -> bool:

@@ -7,7 +7,7 @@ all the same. This file must not know: types, IR.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 from nmjit.compiler.errors import CompileError
@@ -103,6 +103,18 @@ def later(name: str) -> Text:
 def refuse_later(source: SourceText, node: ast.AST, name: str) -> NoReturn:
     """End the compilation: a name of the language that this version does not have."""
     _refuse(source, node, later(name))
+
+
+MAX_ADDRESS_SHIFT = 127
+"""Largest amount by which the integer of an address is shifted right."""
+
+
+def is_address_integer(node: ast.AST, local_names: Collection[str], global_names: Mapping[str, object]) -> bool:
+    """Whether `node` is written `int(…)`: behind it `>>` takes as many bits as an IPv6 address has."""
+    match node:
+        case ast.Call(func=ast.Name(id="int"), args=[_], keywords=[]):
+            return "int" not in local_names and global_names.get("int", int) is int
+    return False
 
 
 def _refuse(source: SourceText, node: ast.AST, text: Text) -> NoReturn:

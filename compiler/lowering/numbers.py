@@ -15,6 +15,7 @@ from nmjit.compiler.irtypes import WINDOW_MAX, WINDOW_MIN
 from nmjit.compiler.lowering.join import to_integer
 from nmjit.compiler.lowering.scope import Scope
 from nmjit.compiler.lowering.values import Address, Boolean, Integer, Known, Maybe, Static, Union, describe
+from nmjit.compiler.subset import MAX_ADDRESS_SHIFT, is_address_integer
 
 
 class Demand(Enum):
@@ -81,6 +82,8 @@ def arithmetic(
     if kind in _BITWISE and (both := _both_bools(scope, a, b)):
         return Boolean(scope.binary(kind, *both))
     x, y = as_int(scope, a, a_node), as_int(scope, b, b_node)
+    if kind is BinaryKind.SHR and is_address_integer(a_node, scope.frame.local_names, scope.frame.globals):
+        return Integer(window(scope, _wide_shift(scope, x, y, node, scope.text(b_node)), node))
     if kind in (BinaryKind.FLOORDIV, BinaryKind.MOD):
         guard = f"{scope.text(b_node)} != 0"
         scope.check(scope.compare(Predicate.NE, y, 0), node, "ZeroDivisionError", guard)
@@ -92,6 +95,18 @@ def arithmetic(
         return Integer(scope.builder.binary(kind, x, y, 64))
     result = window(scope, scope.binary(kind, x, y), node)
     return known_integer(result) if isinstance(a, Known) and isinstance(b, Known) else Integer(result)
+
+
+def _wide_shift(scope: Scope, value: Value, amount: Value, node: ast.AST, text: str) -> Value:
+    """`value >> amount` by up to 127 bits, in steps that a shift of the IR can take."""
+    below = scope.compare(Predicate.GE, amount, 0)
+    fits = scope.binary(BinaryKind.AND, below, scope.compare(Predicate.LE, amount, MAX_ADDRESS_SHIFT))
+    scope.check(fits, node, "ValueError", f"0 <= {text} <= {MAX_ADDRESS_SHIFT}")
+    for _ in range(-(-MAX_ADDRESS_SHIFT // MAX_SHIFT)):
+        step = scope.binary(BinaryKind.MIN, amount, MAX_SHIFT)
+        value = scope.binary(BinaryKind.SHR, value, step)
+        amount = scope.binary(BinaryKind.SUB, amount, step)
+    return value
 
 
 def _both_bools(scope: Scope, a: Static, b: Static) -> tuple[Value, Value] | None:
