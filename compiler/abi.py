@@ -85,7 +85,8 @@ BATCH: Final = CStruct(
 )
 """Where packets lie. `slots` is an array of `num_slots` netmap_slot or nmjit_descriptor, by the function's accessor;
 the batch is slots head, head+1 … (cyclic), `count` of them, count ≤ num_slots. `stride` is the bytes from a buffer to
-the next, `num_bufs` their number (a larger buf_idx is read as buffer 0 with length 0). `readable` bytes from a packet's
+the next, `num_bufs` their number (a larger buf_idx is read as buffer 0 with length 0); slots behind the
+batch may be looked at, to prefetch their packets. `readable` bytes from a packet's
 start may be read whatever its length; a slot's len beyond it counts as `readable` (netmap accessor only)."""
 
 CONTEXT: Final = CStruct(

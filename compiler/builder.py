@@ -215,9 +215,9 @@ class Builder:
         """Close the block: go on at `target`."""
         self.emit(Jump(target))
 
-    def branch(self, condition: Value, then: BasicBlock, other: BasicBlock) -> None:
-        """Close the block: go on at `then` where `condition` holds, else at `other`."""
-        self.emit(Branch(condition, then, other))
+    def branch(self, condition: Value, then: BasicBlock, other: BasicBlock, expected: bool | None = None) -> None:
+        """Close the block: go on at `then` where `condition` holds, else at `other`; `expected` as Branch has it."""
+        self.emit(Branch(condition, then, other, expected))
 
     def ret(self, verdict: Value, port: Value) -> None:
         """Close the block: end the packet with `verdict` and, for REDIRECT, the index `port` (else −1)."""

@@ -65,6 +65,8 @@ _I8: Final = ll.IntType(8)
 _I16: Final = ll.IntType(16)
 _LIKELY: Final = (1_000_000, 1)
 """Branch weights that make LLVM lay the second successor out of the way."""
+_USUAL: Final = (20, 1)
+"""Branch weights of what mostly goes one way: LLVM puts that way straight on, and tests for it first."""
 
 
 def emit_module(
@@ -316,11 +318,8 @@ class _FilterEmitter:
                 self._test(op, self._registers[condition])
             case Jump(target=target):
                 self._builder.branch(self._heads[target])
-            case Branch(condition=condition, then=then, other=other):
-                if then is other:
-                    self._builder.branch(self._heads[then])
-                else:
-                    self._builder.cbranch(self._registers[condition], self._heads[then], self._heads[other])
+            case Branch():
+                self._emit_branch(op)
             case Return(verdict=verdict, port=port):
                 self._emit_return(verdict, port)
             case Raise(site=site):
@@ -368,6 +367,14 @@ class _FilterEmitter:
                 if self._options.paranoid:
                     self._require(emit_int.within(builder, place, Range(0, register.type.width // 8 - 1)))
                 self._set_unsigned(op, emit_packet.snapshot_byte(self._builder, register, place))
+
+    def _emit_branch(self, op: Branch) -> None:
+        if op.then is op.other:
+            self._builder.branch(self._heads[op.then])
+            return
+        branch = self._builder.cbranch(self._registers[op.condition], self._heads[op.then], self._heads[op.other])
+        if op.expected is not None:
+            branch.set_weights(_USUAL if op.expected else _USUAL[::-1])
 
     def _emit_const(self, op: Op, value: int | bool | bytes) -> None:
         if isinstance(value, bool):

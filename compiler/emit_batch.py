@@ -3,7 +3,7 @@
 A batch is at most two contiguous runs of slots (a ring wraps once), so the loop body, emitted once, runs in an outer
 loop over runs: packet i of a run lies in slot `origin + i`, where the second run's origin lies `first` slots before
 the array. Nothing is divided, and no index is wrapped, per packet. Header bytes of the packet `prefetch_distance` ahead
-in the run are prefetched, those of its first packets before the loop.
+are prefetched, those of a run's first packets before the loop; at a batch's end that is the start of the next one.
 
 Only arguments that the filter reads are loaded. Fields of netmap slots lie in memory shared with the kernel: each is
 read once, by an atomic load that LLVM may not repeat, and clamped before use.
@@ -170,11 +170,13 @@ class _BatchEmitter:
         slots = self._member(BATCH, self._batch, "slots")
         head, total = self._batch_word("head"), self._batch_word("num_slots")
         left = builder.sub(total, head)
+        self._last_slot = builder.sub(left, _word(1), name="last_slot")
         self._first = builder.select(builder.icmp_unsigned("<", left, self._count), left, self._count, name="first")
         size = _word(self._slot_struct.size)
         self._origin = builder.gep(slots, [builder.mul(head, size)], source_etype=_I8, name="origin")
         back = builder.neg(builder.mul(self._first, size))
         self._wrapped_origin = builder.gep(slots, [back], source_etype=_I8, name="wrapped_origin")
+        self._wrapped_last_slot = builder.add(self._first, builder.sub(total, _word(1)))
 
     # The loop
 
@@ -193,18 +195,20 @@ class _BatchEmitter:
         begin, end = builder.phi(_I64, "begin"), builder.phi(_I64, "end")
         begin.add_incoming(_word(0), entry)
         end.add_incoming(first, entry)
-        origin = None
+        origin = last = None
         if self._reads_slots:
-            origin = builder.phi(_POINTER, "run_origin")
+            origin, last = builder.phi(_POINTER, "run_origin"), builder.phi(_I64, "run_last_slot")
             origin.add_incoming(self._origin, entry)
-        run_end = self._emit_run(run, begin, end, origin)
+            last.add_incoming(self._last_slot, entry)
+        run_end = self._emit_run(run, begin, end, origin, last)
         builder.position_at_end(run_end)
-        if origin is None:
+        if origin is None or last is None:
             builder.branch(exit_block)
         else:
             # The second run, if any, is what is left from the start of the array.
             builder.cbranch(builder.icmp_unsigned("==", end, self._count), exit_block, run)
             origin.add_incoming(self._wrapped_origin, run_end)
+            last.add_incoming(self._wrapped_last_slot, run_end)
             begin.add_incoming(end, run_end)
             end.add_incoming(self._count, run_end)
         builder.position_at_end(exit_block)
@@ -213,20 +217,24 @@ class _BatchEmitter:
             builder.store(builder.load(self._now, typ=_I64), place, align=8)
         builder.ret(builder.trunc(self._count, _I32))
 
-    def _emit_run(self, run: ll.Block, begin: ll.Value, end: ll.Value, origin: ll.Value | None) -> ll.Block:
-        """Packets begin … end−1; returns the block that follows, still empty."""
+    def _emit_run(
+        self, run: ll.Block, begin: ll.Value, end: ll.Value, origin: ll.Value | None, last: ll.Value | None
+    ) -> ll.Block:
+        """Packets begin … end−1; returns the block that follows, still empty.
+
+        `last` is the index of the array's last slot: prefetching goes on beyond the run, into what comes next.
+        """
         builder, append = self._builder, self._function.append_basic_block
         if self._shape.prefetch_distance:
             assert origin is not None
             self._emit_prologue(begin, end, origin)
         before = builder.block
-        last = builder.sub(end, _word(1), name="last")
         loop, run_end = append("packet"), append("run_end")
         builder.cbranch(builder.icmp_unsigned("<", begin, end), loop, run_end)
         builder.position_at_end(loop)
         index = builder.phi(_I64, "index")
         index.add_incoming(begin, before)
-        if self._shape.prefetch_distance and origin is not None:
+        if self._shape.prefetch_distance and origin is not None and last is not None:
             ahead = builder.add(index, _word(self._shape.prefetch_distance))
             self._prefetch(origin, self._umin(ahead, last))
         slot = None if origin is None else self._slot(origin, index)
@@ -345,7 +353,7 @@ class _BatchEmitter:
         builder.position_at_end(done)
 
     def _prefetch(self, origin: ll.Value, index: ll.Value) -> None:
-        """Prefetch packet `index` of a run. Past the last one it is the last again, which costs less than a branch."""
+        """Prefetch packet `index` of a run. Past the last slot it is that again: cheaper than a branch."""
         builder = self._builder
         address = self._packet_address(self._slot(origin, index))
         for line in range(self._shape.prefetch_lines):

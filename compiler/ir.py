@@ -24,7 +24,8 @@ Grammar of the text form (printer.py writes it, reader.py reads it; `;` starts a
                  | "mapstore" "@"NAME "[" VALUE "]" "." FIELD "," VALUE
                  | "mapadd" "@"NAME "[" VALUE "]" "." FIELD "," VALUE
                  | "check" VALUE "site" "#"INT
-    terminator ::= "jump" LABEL | "branch" VALUE "," LABEL "," LABEL | "return" VALUE "," VALUE | "raise" "site" "#"INT
+    terminator ::= "jump" LABEL | "branch" VALUE "," LABEL "," LABEL ["likely" | "unlikely"]
+                 | "return" VALUE "," VALUE | "raise" "site" "#"INT
 
 Rules of the house for ops:
 - An op is a value where its type is not VOID. It has no hidden control flow; only terminators choose a successor.
@@ -416,13 +417,17 @@ class Jump(Op):
 @final
 @record
 class Branch(Op):
-    """Go on at `then` where `condition` holds, else at `other`."""
+    """Go on at `then` where `condition` holds, else at `other`.
+
+    `expected` says how it mostly goes, None where that is not known; it bears on speed alone.
+    """
 
     type = VOID
     operand_names: ClassVar[tuple[str, ...]] = ("condition",)
     condition: Value
     then: BasicBlock
     other: BasicBlock
+    expected: bool | None = None
     line: int = 0
 
 

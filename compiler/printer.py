@@ -184,7 +184,8 @@ class _Names:
             case Jump():
                 return f"jump {op.target.label}"
             case Branch():
-                return f"branch {self.value(op.condition)}, {op.then.label}, {op.other.label}"
+                hint = {True: " likely", False: " unlikely", None: ""}[op.expected]
+                return f"branch {self.value(op.condition)}, {op.then.label}, {op.other.label}{hint}"
             case Return():
                 return f"return {self._values_text(op.verdict, op.port)}"
             case Raise():

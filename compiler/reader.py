@@ -462,7 +462,9 @@ class _Reader:
                 line.expect(",")
                 then = self._block(line)
                 line.expect(",")
-                return Branch(condition, then, self._block(line))
+                other = self._block(line)
+                expected = True if line.accept("likely") else False if line.accept("unlikely") else None
+                return Branch(condition, then, other, expected)
             case "return":
                 return Return(*self._pair(line))
             case "raise":

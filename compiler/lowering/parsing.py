@@ -123,7 +123,7 @@ class _Gate:
 
     def require(self, condition: Value, otherwise: Static = NONE) -> None:
         """Go on only where `condition` holds; the whole yields `otherwise` where it does not."""
-        holds, fails = self.scope.fork(condition)
+        holds, fails = self.scope.fork(condition, expected=True)
         self.failed.append(with_value(fails, otherwise))
         self.scope.at(holds)
 
@@ -156,25 +156,25 @@ def _parse_link(scope: Scope) -> Static:
         return Tuple((*views, ethertype, Known(14 + 4 * tags)))
 
     ends: list[Edge] = []
-    there, nothing = scope.fork(scope.compare(Predicate.GE, whole, _size("eth")))
+    there, nothing = scope.fork(scope.compare(Predicate.GE, whole, _size("eth")), expected=True)
     scope.at(there)
     ethertype = load(scope, scope.const(0), 12, 2)
     usual = scope.builder.range_table(
         "ip", [(t, t) for t, name in headers.ETHERTYPES.items() if name in ("ipv4", "ipv6")]
     )
-    untagged, other = scope.fork(in_set(scope, ethertype, usual))  # the straight line first
+    untagged, other = scope.fork(in_set(scope, ethertype, usual), expected=True)
     scope.at(untagged)
     ends.append(scope.here(found(0, Integer(ethertype))))
     scope.at(other)
     vlan_types = scope.builder.range_table("vlan", [(t, t) for t in headers.VLAN_TYPES])
     for tags in range(headers.MAX_VLAN_TAGS + 1):
-        tagged, plain = scope.fork(in_set(scope, ethertype, vlan_types))
+        tagged, plain = scope.fork(in_set(scope, ethertype, vlan_types), expected=False)
         scope.at(plain)
         ends.append(scope.here(found(tags, Integer(ethertype))))
         scope.at(tagged)
         if tags == headers.MAX_VLAN_TAGS:
             break
-        fits, cut = scope.fork(scope.compare(Predicate.GE, whole, 18 + 4 * tags))
+        fits, cut = scope.fork(scope.compare(Predicate.GE, whole, 18 + 4 * tags), expected=True)
         scope.at(cut)
         ends.append(scope.here(found(tags, Known(-1))))
         scope.at(fits)
@@ -268,7 +268,7 @@ def _parse_transport(scope: Scope) -> Static:
     ipv4 = stage(scope, "@ipv4")
     there, view = present(scope, _item(ipv4, 0))
     assert view is not None
-    is_v4, is_not_v4 = scope.fork(there)
+    is_v4, is_not_v4 = scope.fork(there, expected=True)
     scope.at(is_v4)
     whole_datagram = scope.compare(Predicate.EQ, integer(scope, _item(ipv4, 2)), 0)
     protocol = scope.builder.select(whole_datagram, integer(scope, _item(ipv4, 1)), scope.const(-1))
@@ -278,7 +278,7 @@ def _parse_transport(scope: Scope) -> Static:
     ipv6 = stage(scope, "@ipv6")
     there, view = present(scope, _item(ipv6, 0))
     assert view is not None
-    is_v6, neither = scope.fork(there)
+    is_v6, neither = scope.fork(there, expected=True)
     scope.at(neither)
     offset = integer(scope, _item(link, 3))
     ends.append(scope.here(_transport(scope.const(-1), offset, length(scope), is_ipv6=False)))
@@ -315,7 +315,7 @@ def _walk_extensions(scope: Scope, view: View, next_header: Value) -> Edge:
     offset = builder.phi(INT, {entry.block: start})
     routed = builder.phi(BOOL, {entry.block: none_routed})
     walked = builder.phi(INT, {entry.block: none_walked})
-    is_extension, last = scope.fork(in_set(scope, protocol, extensions))
+    is_extension, last = scope.fork(in_set(scope, protocol, extensions), expected=False)
     ends = [with_value(last, _transport(protocol, offset, view.end, True, Boolean(routed)))]
 
     scope.at(is_extension)

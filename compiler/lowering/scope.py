@@ -138,10 +138,10 @@ class Scope:
         self.builder.position(edge.block)
         self.state = edge.state
 
-    def fork(self, condition: Value) -> tuple[Edge, Edge]:
+    def fork(self, condition: Value, *, expected: bool | None = None) -> tuple[Edge, Edge]:
         """End the block with a branch; the points where `condition` holds and where it does not."""
         then, other = self.builder.block("then"), self.builder.block("else")
-        self.builder.branch(condition, then, other)
+        self.builder.branch(condition, then, other, expected)
         state = self.state
         return Edge(then, state.copy()), Edge(other, state.copy())
 

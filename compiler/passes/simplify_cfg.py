@@ -75,6 +75,7 @@ class _Simplifier:
             condition = resolve(branch.condition, self.replacement)
             while type(condition) is Not:
                 branch.then, branch.other = branch.other, branch.then
+                branch.expected = None if branch.expected is None else not branch.expected
                 condition = branch.condition = resolve(condition.a, self.replacement)
                 changed = True
             if branch.then is branch.other:
