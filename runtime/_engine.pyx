@@ -38,6 +38,14 @@ _REASONS = {
 }
 
 
+FOREIGN = {
+    b"\x0a\x0d\x0d\x0a": "a pcapng file, and this version reads classic pcap; convert it: editcap -F pcap IN OUT",
+    b"\x1f\x8b\x08\x00": "compressed by gzip; decompress it first: gunzip",
+    b"\x1f\x8b\x08\x08": "compressed by gzip; decompress it first: gunzip",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; decompress it first: unzstd",
+}
+"""First bytes of files that are taken for captures, and what to do about them."""
+
 cdef uint8_t NOTHING[1]
 
 
@@ -197,6 +205,8 @@ cdef class CaptureReader(Port):
         if err == -EPROTONOSUPPORT:
             reason = f"holds {describe(self.c_reader.format.linktype)}, not Ethernet"
             raise PortError(self.name, reason, errno=EPROTONOSUPPORT, offset=self.c_reader.error_at)
+        if err == -EINVAL and self.c_reader.filled >= 4 and self.c_reader.buffer[:4] in FOREIGN:
+            raise PortError(self.name, FOREIGN[self.c_reader.buffer[:4]], errno=EINVAL, offset=0)
         if err < 0:
             raise port_error(self.name, err, self.c_reader.error_at if -err in (EBADMSG, EINVAL) else None)
 

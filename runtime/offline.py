@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -62,7 +62,7 @@ class RunResult:
             "seconds": self.seconds,
             "verdicts": dict(self.verdicts),
             "aborted": list(self.aborted),
-            "maps": {name: {str(key): value for key, value in held.items()} for name, held in self.maps.items()},
+            "maps": plain_maps(self.maps),
         }
 
 
@@ -108,14 +108,19 @@ def _run_native(program: Program, source: Path, target: Path | None, wanted: set
     aborted: Counter[tuple[int, str]] = Counter()
     for site, count in zip(artifact.sites, worker.exceptions(), strict=True):
         aborted[site.line, site.exception] += count
-    held = {decl.name: _contents(decl, maps[decl.name].entries()) for decl in artifact.maps}
+    held = {decl.name: map_contents(decl, maps[decl.name].entries()) for decl in artifact.maps}
     return RunResult(
         program.label, "jit", stats["rx_packets"], stats["rx_bytes"], seconds, verdicts, _aborted(aborted), held
     )
 
 
-def _contents(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> MapContents:
-    """Entries that are not all 0, by key."""
+def plain_maps(maps: Mapping[str, MapContents]) -> dict[str, dict[str, int | dict[str, int]]]:
+    """Maps as JSON has them: keys are text."""
+    return {name: {str(key): value for key, value in held.items()} for name, held in maps.items()}
+
+
+def map_contents(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> MapContents:
+    """The entries of a map that are not all 0, by key."""
     names = [field.name for field in decl.layout.fields]
     found: MapContents = {}
     for index, entry in enumerate(entries):
@@ -167,7 +172,7 @@ def _run_slow(
     _compare_maps(runners)
     seconds = time.perf_counter() - start
     entries = next(iter(runners.values())).map_entries()
-    held = {decl.name: _contents(decl, entries[decl.name]) for decl in program.maps}
+    held = {decl.name: map_contents(decl, entries[decl.name]) for decl in program.maps}
     return RunResult(program.label, backend, packets, nbytes, seconds, verdicts, _aborted(aborted), held)
 
 

@@ -103,7 +103,10 @@ def _serve(program: Program, port: PortSpec, monitor: Monitor) -> dict[str, Any]
 
 def _run_of(program: Program, instance: Instance, seconds: float) -> dict[str, Any]:
     """What a live instance has counted, in the shape of `nmjit run --json`."""
+    from nmjit.runtime.offline import map_contents, plain_maps
+
     stats = instance.stats()
+    held = {decl.name: map_contents(decl, instance.maps[decl.name].entries()) for decl in program.maps}
     aborted: Counter[tuple[int, str]] = Counter()
     for site, count in zip(program.sites, instance.exceptions(), strict=True):
         aborted[site.line, site.exception] += count
@@ -115,6 +118,7 @@ def _run_of(program: Program, instance: Instance, seconds: float) -> dict[str, A
         "seconds": round(seconds, 6),
         "verdicts": stats.packets(),
         "aborted": [{"line": line, "exception": name, "count": n} for (line, name), n in sorted(aborted.items()) if n],
+        "maps": plain_maps(held),
     }
 
 

@@ -68,6 +68,8 @@ cdef extern from "csrc/port_pcap.h" nogil:
     struct pcap_reader:
         port port
         pcap_format format
+        uint8_t *buffer
+        uint32_t filled
         uint64_t size
         uint64_t cursor
         uint64_t record

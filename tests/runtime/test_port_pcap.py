@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 from collections.abc import Callable
@@ -141,7 +142,6 @@ def test_the_writer_refuses_what_is_no_file(tmp_path: Path) -> None:
         (b"", "cut short", 0),
         (b"\xd4\xc3", "cut short", 0),
         (file_header()[:20], "cut short", 20),
-        (b"\x0a\x0d\x0d\x0a" + bytes(40), "not a pcap file", 0),
         (b"plain text, no capture at all", "not a pcap file", 0),
         (file_header(version=(2, 3)), "version 2.4", 4),
         (file_header(linktype=113), r"holds LINKTYPE_LINUX_SLL \(113\), not Ethernet", 20),
@@ -177,6 +177,20 @@ def test_a_bad_record_is_told_after_the_good_ones(batch_function: BatchFunction,
         run.run()
     assert (caught.value.offset, caught.value.record) == (24 + 300 * 18, 301)
     assert run.stats()["rx_packets"] == 300
+
+
+@pytest.mark.parametrize(
+    ("content", "cure"),
+    [
+        (bytes.fromhex("0a0d0d0a1c0000004d3c2b1a01000000ffffffffffffffff1c000000"), "pcapng.*editcap"),
+        (gzip.compress(b"x", mtime=0), "gunzip"),
+        (bytes.fromhex("28b52ffd") + bytes(60), "unzstd"),
+    ],
+)
+def test_other_kinds_of_capture_are_named_with_their_cure(tmp_path: Path, content: bytes, cure: str) -> None:
+    (tmp_path / "in.pcap").write_bytes(content)
+    with pytest.raises(PortError, match=cure):
+        CaptureReader(tmp_path / "in.pcap")
 
 
 def test_odd_but_whole_records(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_json(nmjit: Nmjit, filter_file: Write, capture: Path, backend: str) -> 
         "bytes": sum(map(len, FRAMES)),
         "verdicts": VERDICTS,
         "aborted": ABORTED,
+        "maps": {},
     }
 
 
