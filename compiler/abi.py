@@ -15,7 +15,7 @@ from typing import Final
 
 BATCH_SYMBOL: Final = "nmjit_batch"
 """Name of the compiled function: uint32_t (const struct nmjit_batch *, struct nmjit_ctx *)."""
-PREFETCH_DISTANCE: Final = 16
+PREFETCH_DISTANCE: Final = 12
 """Packets between the one that runs and the one whose header bytes are prefetched (bench/prefetch measures it)."""
 ABORTED: Final = 0
 """Verdict of a packet whose filter raised; lang/_verdict.py has them all."""
