@@ -53,7 +53,16 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_results_and_maps(path: Path, tmp_path: Path, backend: str) -> None:
     program = Program.load(path, backend=backend, cache_directory=tmp_path / "cache")
-    frames = [b"a", b"a", b"bb", b"a", b"a", Frame(b"", timestamp=7), b"four", Frame(b"bb", timestamp=3)]
+    frames: list[bytes | Frame] = [
+        b"a",
+        b"a",
+        b"bb",
+        b"a",
+        b"a",
+        Frame(b"", timestamp=7),
+        b"four",
+        Frame(b"bb", timestamp=3),
+    ]
     assert program.run_packets(frames) == [
         PacketResult(PASS, b"a"),
         PacketResult(PASS, b"a"),
