@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import nmjit
 from nmjit._filter import Filter
 from nmjit._verdict import VERDICTS, Verdict
 from nmjit._version import VERSION
@@ -239,8 +240,9 @@ class Program:
 @functools.cache
 def _compiler_identity() -> str:
     """Names, sizes and times of the compiler's files: a checkout changes without a new version."""
-    root = Path(__file__).resolve().parent.parent / "compiler"
-    folders = (root, root / "lowering", root / "passes", root / "verifier")
+    root = Path(cache.__file__).resolve().parent
+    language = Path(nmjit.__file__).resolve().parent
+    folders = (language, root, root / "lowering", root / "passes", root / "verifier")
     files = (entry for folder in folders if folder.is_dir() for entry in os.scandir(folder))
     return str(sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.name.endswith(".py")))
 
