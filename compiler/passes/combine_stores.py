@@ -43,14 +43,6 @@ class _Pending:
     place: int
     store: Store | StoreBytes
 
-    @property
-    def start(self) -> int:
-        return self.store.displacement
-
-    @property
-    def end(self) -> int:
-        return self.store.displacement + _size(self.store)
-
 
 def run(function: Function) -> bool:
     """Combine in place; whether anything was."""
@@ -78,9 +70,19 @@ def _combine(ops: list[Op]) -> bool:
     return changed
 
 
+def _extent(base: Value, displacement: int, size: int) -> tuple[Value | None, int, int]:
+    """Start and end of an access from `base`, from the packet's start where `base` is a constant."""
+    if isinstance(base, Const):
+        assert isinstance(base.value, int)
+        return None, base.value + displacement, base.value + displacement + size
+    return base, displacement, displacement + size
+
+
 def _disjoint(pending: _Pending, base: Value, displacement: int, size: int) -> bool:
     """Whether an access surely touches none of the pending store's bytes."""
-    return pending.store.base is base and (displacement >= pending.end or displacement + size <= pending.start)
+    from_base, start, end = _extent(base, displacement, size)
+    store_base, store_start, store_end = _extent(pending.store.base, pending.store.displacement, _size(pending.store))
+    return store_base is from_base and (start >= store_end or end <= store_start)
 
 
 def _absorb(store: Store | StoreBytes, pending: list[_Pending], kept: list[Op | None]) -> Store | StoreBytes:
@@ -89,12 +91,13 @@ def _absorb(store: Store | StoreBytes, pending: list[_Pending], kept: list[Op | 
     while again:
         again = False
         for each in pending:
-            if each.store.base is not store.base:
+            base, start, end = _extent(store.base, store.displacement, _size(store))
+            each_base, each_start, each_end = _extent(each.store.base, each.store.displacement, _size(each.store))
+            if each_base is not base:
                 continue
-            start, end = store.displacement, store.displacement + _size(store)
-            if each.end == start:
+            if each_end == start:
                 joined = _join(each.store, store, kept)
-            elif each.start == end:
+            elif each_start == end:
                 joined = _join(store, each.store, kept)
             else:
                 continue

@@ -104,6 +104,7 @@ class Statements(Expressions):
                 (9, self._take_view),
                 (10, self._write_field),
                 (3, self._write_raw),
+                (2, self._write_neighbours),
                 (2, self._swap_addresses),
                 (1, self._update_checksum),
                 (1, self._take_snapshot),
@@ -296,6 +297,19 @@ class Statements(Expressions):
             case _:
                 self.put(f"pkt[{offset}] = {value}")
         return ""
+
+    def _write_neighbours(self, _: int) -> str:
+        """Bytes one behind the other, in a packet known to be long enough, with something between that may look."""
+        if not self.may_kill(_ALL_DIE):
+            return self._assign_integer(0)
+        start = self.rng.randrange(40)
+        between = (f"pkt[{start}] + 1", f"pkt[{start}]", f"pkt.u16({start}) >> 1", "7")
+        self.put(f"assert len(pkt) >= {start + 4}")
+        self.put(f"pkt[{start}] = {self.rng.randrange(256)}")
+        if self.rng.random() < 0.4:
+            self.put(f"assert pkt[{start + 2}] < {self.rng.randrange(1, 256)}")
+        self.put(f"pkt[{start + 1}] = {self.rng.choice(between)}")
+        return "neighbours"
 
     def _swap_addresses(self, _: int) -> str:
         texts = [name for name, view in self.names.present.items() if view.layers in (("ipv4",), ("ipv6",), ("eth",))]

@@ -35,6 +35,7 @@ from nmjit.compiler.ir import (
     RangeTable,
     Select,
     Site,
+    Store,
     Value,
     Window,
     Wrap,
@@ -42,7 +43,7 @@ from nmjit.compiler.ir import (
 from nmjit.compiler.irtypes import MAX_PACKET, Scalar
 from nmjit.compiler.lowering import fields, loops, maps, parsing, sums
 from nmjit.compiler.lowering.scope import Scope
-from nmjit.compiler.passes import dead_code, drop_checks, fold, gvn, simplify_cfg
+from nmjit.compiler.passes import combine_stores, dead_code, drop_checks, fold, gvn, simplify_cfg
 from nmjit.compiler.verifier import fixpoint, refine, transfer
 from nmjit.compiler.verifier.interval import Interval
 
@@ -184,6 +185,20 @@ def _phi_of_another_way() -> AbstractContextManager[Any]:
 def _constant_one_off() -> AbstractContextManager[Any]:
     original = builder.fold_compare
     return patch.object(fold, "fold_compare", lambda predicate, a, b: not original(predicate, a, b))
+
+
+def _halves_exchanged() -> AbstractContextManager[Any]:
+    original = combine_stores._join
+
+    def spoiled(low: Any, high: Any, kept: list[Op | None]) -> Any:
+        if isinstance(low, Store) and isinstance(high, Store) and low.size == high.size:
+            low, high = (
+                Store(low.base, low.displacement, low.size, high.value, low.order),
+                Store(high.base, high.displacement, high.size, low.value, high.order),
+            )
+        return original(low, high, kept)
+
+    return patch.object(combine_stores, "_join", spoiled)
 
 
 def _all_checks_dropped() -> AbstractContextManager[Any]:
@@ -338,6 +353,11 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "gvn: facts of the context merged": lambda: patch.dict(gvn._KEYS, {Context: lambda op: None}),
     "dead_code: additions to maps deleted": lambda: patch.object(dead_code, "_ROOTS", dead_code._ROOTS - {MapAdd}),
+    "combine_stores: halves exchanged": _halves_exchanged,
+    "combine_stores: moved over a load of the bytes": lambda: patch.object(
+        combine_stores, "_disjoint", lambda pending, base, displacement, size: True
+    ),
+    "combine_stores: moved over a check": lambda: patch.object(combine_stores, "is_pure", lambda op: True),
     "drop_checks: open checks dropped": _all_checks_dropped,
     "verifier: packets taken to have 60 bytes": lambda: patch.dict(
         transfer.CONTEXT_RANGES, {ContextField.LENGTH: Interval(60, MAX_PACKET)}
