@@ -16,11 +16,13 @@ BUDGET = 250
 EFFORTS = {"lowering": Effort.LOWERED, "verifier": Effort.ALL_FAST, "emit": Effort.ALL_FAST}
 """By stage: the engines that could tell. Those before it can't, and those behind it would only take longer."""
 STARTS = {
-    "emit: overflow untested": 205,
+    "emit: overflow untested": 250,
     "lowering: divisor unchecked": 170,
     "lowering: UDP checksum 0 updated": 150,
     "lowering: no pseudo-header under UDP": 105,
-    "emit: last byte of a needle not compared": 140,
+    "emit: last byte of a needle not compared": 345,
+    "combine_stores: halves exchanged": 75,
+    "combine_stores: moved over a check": 70,
 }
 """Where to start, for faults that take long from 0 on; a hint that saves time and nothing else."""
 
