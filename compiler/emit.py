@@ -63,6 +63,8 @@ from nmjit.compiler.outcome import REDIRECT
 
 _I8: Final = ll.IntType(8)
 _I16: Final = ll.IntType(16)
+MAX_BLOCK_NAME: Final = 64
+"""Most characters of a block's name; llvmlite puts a number behind those that are then alike."""
 _LIKELY: Final = (1_000_000, 1)
 """Branch weights that make LLVM lay the second successor out of the way."""
 _USUAL: Final = (20, 1)
@@ -109,6 +111,11 @@ def redirects(function: Function) -> bool:
     return any(not (isinstance(op.port, Const) and op.port.value == -1) for op in returns)
 
 
+def _block_name(block: BasicBlock) -> str:
+    """A label as LLVM takes it: it limits names to 1,024 bytes, and Python does not."""
+    return ascii(block.label)[1:-1][:MAX_BLOCK_NAME]
+
+
 class _FilterEmitter:
     """Emits the function of one packet.
 
@@ -150,7 +157,7 @@ class _FilterEmitter:
         order = self._function.reverse_postorder()
         entry = self.llvm_function.append_basic_block("start")
         for block in order:
-            self._heads[block] = self.llvm_function.append_basic_block(block.label)
+            self._heads[block] = self.llvm_function.append_basic_block(_block_name(block))
         self._builder.position_at_end(entry)
         self._builder.branch(self._heads[self._function.entry])
         for block in order:
@@ -280,7 +287,7 @@ class _FilterEmitter:
 
     def _guard(self, condition: ll.Value, otherwise: ll.Block) -> None:
         """Go on in a new block where `condition` holds, else in the cold block `otherwise`."""
-        going_on = self._builder.append_basic_block(f"{self._builder.block.name}.on")
+        going_on = self._builder.append_basic_block("on")  # a name made of the block's own would grow with each test
         self._builder.cbranch(condition, going_on, otherwise).set_weights(_LIKELY)
         self._builder.position_at_end(going_on)
 

@@ -8,6 +8,7 @@ from tests.generators.packets import packets_of
 from tests.properties.engines import Tally, Traffic, compare
 
 PRELUDE = "from ipaddress import IPv4Address, ip_network\nfrom nmjit import *\nOUT = Port()\nTABLE = (1, 2, 3)\n"
+PRELUDE += f"def größe{'_' * 2000}(n: int) -> int:\n    return 1 if n > 60 else 0\n"
 BODIES = {
     "local captured by any() is a cell variable, still a local": """
         low = pkt[0]
@@ -28,6 +29,15 @@ BODIES = {
     "minus before a literal is checked like any other": """
         n = (1, -18446744073709551615)
         return PASS
+    """,
+    "names of LLVM blocks do not grow with the number of tests": """
+        n = 0
+        for _ in (65535, 80, 1, 65535, 65535, 4294967296, 1, 255, 300, 1, 3, 80, 300, 0, 300, 65535):
+            n = (1 >> ((pkt.eth.type | 1) & 7)) // 3 + (1 >> ((pkt.eth.type | 2) & 7)) // 5
+        return DROP
+    """,
+    "names of LLVM blocks have no need of ASCII, nor of shortness": f"""
+        return PASS if größe{"_" * 2000}(len(pkt)) else DROP
     """,
     "True joined with a number is 1": """
         n = pkt[0] & 3 if len(pkt) > 20 else 63 < 100
