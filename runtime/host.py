@@ -25,7 +25,7 @@ from nmjit.compiler.irtypes import MapDecl
 from nmjit.runtime import _engine
 from nmjit.runtime.errors import PortError
 from nmjit.runtime.lifecycle import Event, State, after
-from nmjit.runtime.maps import LiveMap, live_map
+from nmjit.runtime.maps import LiveMap
 from nmjit.runtime.ports import MemoryPort, open_port
 from nmjit.runtime.portspec import parse_port
 from nmjit.runtime.stats import WorkerStats, total
@@ -51,8 +51,15 @@ class LoadedProgram(Protocol):
     def ports(self) -> Sequence[str]:
         """Names that REDIRECT's port numbers stand for."""
 
+    @property
+    def workers(self) -> int:
+        """How many workers may run the code at once: with one, additions to shared maps are not indivisible."""
+
     def address_for(self, accessor: Accessor) -> int:
         """Address of the batch function for packets that lie as `accessor` says."""
+
+    def new_maps(self, workers: int) -> Mapping[str, LiveMap]:
+        """Memory for the maps, for so many workers, with their first contents."""
 
 
 class Instance:
@@ -62,7 +69,7 @@ class Instance:
         self.program = program
         self.port = port
         self.outputs = outputs
-        self.maps: dict[str, LiveMap] = {decl.name: live_map(decl, port.queues) for decl in program.maps}
+        self.maps: Mapping[str, LiveMap] = program.new_maps(port.queues)
         self._workers: list[_engine.Worker] = []
 
     def add_worker(self, worker: _engine.Worker) -> None:
@@ -133,6 +140,8 @@ class Host:
         onward = self.open(passed, queues=source.queues) if passed is not None else None
         if any(output.queues < source.queues for output in (*bound.values(), onward or source)):
             raise ValueError(f"an output has fewer queues than {port}")
+        if source.queues > program.workers:
+            raise ValueError(f"{port} has {source.queues} queues: load the program with workers={source.queues}")
         instance = Instance(program, source, bound)
         for queue in range(source.queues):
             to = onward.forwarded(queue) if onward else source.host(queue)

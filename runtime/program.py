@@ -84,6 +84,8 @@ class Program:
         self.label = label
         """How the user named it: FILE or FILE:NAME."""
         self.backend = backend
+        self.workers = options.workers
+        """How many workers may run the code at once."""
         self._options = options
         self._store = store
         self._print = Fingerprint(filter_)
@@ -99,13 +101,15 @@ class Program:
         defines: Mapping[str, str] | None = None,
         backend: str = "jit",
         paranoid: bool = False,
+        workers: int = 1,
         cache_directory: Path | None = None,
         use_cache: bool = True,
     ) -> Program:
         """The program of a filter or of a filter's file; `name` chooses among several, `defines` is what -D says.
 
-        `cache_directory` is where objects are kept, by default under XDG_CACHE_HOME. CompileError where the filter is
-        refused, OSError where the file can't be read.
+        `workers` is how many may share the maps, one for each queue of a port. `cache_directory` is where objects are
+        kept, by default under XDG_CACHE_HOME. CompileError where the filter is refused, OSError where the file can't
+        be read.
         """
         if isinstance(source, Filter):
             filter_, label = source, source.name
@@ -114,7 +118,7 @@ class Program:
             label = f"{source}:{name}" if name else str(source)
         directory = cache_directory or cache.cache_directory(os.environ, Path.home())
         store = cache.ObjectCache(directory if use_cache else None)
-        program = cls(filter_, label, backend, EmitOptions(paranoid=paranoid), store)
+        program = cls(filter_, label, backend, EmitOptions(paranoid=paranoid, workers=workers), store)
         program.prepare()
         return program
 

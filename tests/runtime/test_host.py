@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,6 +12,7 @@ from nmjit.compiler.abi import Accessor, AccessorKind
 from nmjit.compiler.irtypes import Layout, MapDecl, MapKind, Scalar
 from nmjit.runtime import Host, NotSupported
 from nmjit.runtime.lifecycle import LifecycleError, State
+from nmjit.runtime.maps import LiveMap, live_map
 from nmjit.runtime.portspec import PortSpecError
 from nmjit.runtime.stats import WorkerStats, total
 
@@ -27,11 +28,15 @@ class HandWritten:
     sites: Sequence[object] = ("line 1",)
     maps: Sequence[MapDecl] = (SEEN,)
     ports: Sequence[str] = ("OUT", "SPARE")
+    workers: int = 2
     asked: list[Accessor] = field(default_factory=list)
 
     def address_for(self, accessor: Accessor) -> int:
         self.asked.append(accessor)
         return self.address
+
+    def new_maps(self, workers: int) -> Mapping[str, LiveMap]:
+        return {decl.name: live_map(decl, workers) for decl in self.maps}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from nmjit import DROP, PASS, REDIRECT
 from nmjit.compiler import jit
 from nmjit.compiler.errors import CompileError
+from nmjit.runtime import Host
 from nmjit.runtime.program import BACKENDS, DESCRIPTORS, Frame, PacketResult, Program
 
 SOURCE = """
@@ -151,3 +152,40 @@ def test_an_artifact_names_what_running_needs(path: Path, tmp_path: Path) -> Non
     assert list(program.ports) == ["OUT"]
     assert [decl.name for decl in program.maps] == ["SEEN"]
     assert program.address_for(DESCRIPTORS) == program.address_for(DESCRIPTORS)
+
+
+COUNTING = """
+from nmjit import *
+
+LENGTHS = Array(u64, 64)
+LENGTHS[3] = 1000
+
+@filter
+def f(pkt: Packet) -> Verdict:
+    LENGTHS[pkt[0] & 3] += 1
+    return DROP
+"""
+
+
+def test_two_workers_lose_no_addition(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text(COUNTING)
+    program = Program.load(tmp_path / "f.py", workers=2, cache_directory=tmp_path / "cache")
+    with Host() as host:
+        port = host.open("mem:a", queues=2)
+        instance = host.attach(program, "mem:a")
+        host.start()
+        counted = 0
+        while counted < 60_000:  # a full ring takes none for a moment
+            counted += sum(port.put_many([bytes([n]) * 60 for n in range(4)] * 20, queue) for queue in range(2))
+        assert host.drain()
+        assert instance.stats().packets()["DROP"] == counted
+        assert sum(value for (value,) in instance.maps["LENGTHS"].entries()) == 1000 + counted
+
+
+def test_code_for_one_worker_serves_no_two_queues(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text(COUNTING)
+    program = Program.load(tmp_path / "f.py", cache_directory=tmp_path / "cache")
+    with Host() as host:
+        host.open("mem:a", queues=2)
+        with pytest.raises(ValueError, match="workers=2"):
+            host.attach(program, "mem:a")
