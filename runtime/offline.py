@@ -1,6 +1,7 @@
 """Runs a program over a capture file, offline and without privilege.
 
-Native code runs in the engine's worker, straight over the mapped file; the other back ends read it packet by packet.
+Native code runs in the engine's worker, over the buffer that the file is read into; the other back ends are given it
+packet by packet.
 This file must not know: command lines, how progress is shown.
 """
 
