@@ -15,6 +15,7 @@ BUILD_TOOLS := 'setuptools>=77,<85' 'Cython>=3.1,<4' wheel
 APT_BUILD := python3-dev python3-venv gcc
 APT_TEST  := libpcap-dev tcpdump
 APT_LINT  := clang-19 clang-format-19 cppcheck
+APT_KERNEL := linux-image-amd64 linux-headers-amd64 qemu-system-x86 ethtool iproute2 kmod
 
 # A file that appears, moves or goes asks for a new tree of links, as does a lost extension; an edited file only where
 # C or Cython is compiled.
@@ -22,7 +23,8 @@ SOURCES  := $(filter-out runtime/_engine.c,$(sort $(shell find compiler runtime 
 COMPILED := $(filter runtime/%.c runtime/%.h runtime/%.pyx runtime/%.pxi,$(SOURCES)) $(wildcard kernel/uapi/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps check-system dev demo test test-deep lint bench wheel test-wheel clean FORCE
+.PHONY: help deps check-system dev demo test test-deep lint bench wheel test-wheel kernel kernel-install test-kernel \
+	test-kernel-debug clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +87,26 @@ test-wheel: wheel ## install the wheel in a clean environment and try it there
 	@$(PYTHON) -m venv build/wheel-venv
 	@build/wheel-venv/bin/pip --disable-pip-version-check -q install dist/*.whl
 	@build/wheel-venv/bin/python -I .ci/check_wheel.py dist/*.whl
+
+kernel: ## build the kernel module; KDIR=… for another kernel than the running one
+	@$(MAKE) -C kernel
+
+kernel-install: ## install the kernel module through DKMS (sudo unless root)
+	@version=$$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kernel/dkms.conf); \
+	[ "$$(id -u)" = 0 ] && as_root= || as_root=sudo; \
+	command -v dkms >/dev/null || { echo 'missing: dkms; install it with: apt-get install dkms' >&2; exit 1; }; \
+	$$as_root mkdir -p "/usr/src/nmjit-$$version" && \
+	tar -C kernel --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' -cf - . | \
+	    $$as_root tar -C "/usr/src/nmjit-$$version" --no-same-owner -xf - && \
+	$$as_root dkms install --force "nmjit/$$version"
+
+# VM_OPTIONS: what pytest takes besides, as in make test-kernel VM_OPTIONS='-k fuzz --vm-minutes=30 --vm-seed=1'.
+test-kernel: $(VENV)/ready ## test the kernel module in virtual machines on Debian's kernel (no KVM needed)
+	@$(BIN)/pytest -q tests/kernel --run-vm $(VM_OPTIONS)
+
+test-kernel-debug: $(VENV)/ready ## the same on a kernel with KASAN, lockdep, kmemleak, UBSAN; builds it once
+	@tree=$$(.ci/kernel_debug build/kernel-debug) && \
+	$(BIN)/pytest -q tests/kernel --run-vm --vm-image "$$tree/arch/x86/boot/bzImage" --vm-headers "$$tree" $(VM_OPTIONS)
 
 clean: ## remove everything that these targets made
 	rm -rf $(VENV) build dist demo *.egg-info runtime/_engine.c runtime/_engine*.so .pytest_cache .mypy_cache .ruff_cache \

@@ -63,10 +63,15 @@ class Builder:
     cache: Path
 
     def shared_object(
-        self, source: str, compiler: Compiler, defines: Sequence[str] = (), libraries: Sequence[str] = ()
+        self,
+        source: str,
+        compiler: Compiler,
+        defines: Sequence[str] = (),
+        libraries: Sequence[str] = (),
+        flags: Sequence[str] = (),
     ) -> Path:
         """`csrc/<source>` as a shared object; Unavailable with the compiler's last line where it does not build."""
-        options = (*(f"-D{define}" for define in defines), "-fPIC", "-shared")
+        options = (*(f"-D{define}" for define in defines), *flags, "-fPIC", "-shared")
         return self._compile(source, compiler, options, tuple(f"-l{library}" for library in libraries), ".so")
 
     def program(self, source: str, compiler: Compiler) -> Path:
@@ -84,8 +89,8 @@ class Builder:
         ffi.cdef(abi_declarations() + _harness_declarations())
         ffi.set_source(
             HARNESS,
-            '#include "harness.h"\n#include "traffic.h"',
-            sources=[str(SOURCES / "harness.c"), str(SOURCES / "traffic.c")],
+            '#include "harness.h"\n#include "keyed.h"\n#include "traffic.h"',
+            sources=[str(SOURCES / name) for name in ("harness.c", "keyed.c", "traffic.c")],
             include_dirs=[str(SOURCES), str(self._generated())],
             extra_compile_args=["-O3", "-march=native", "-std=gnu11"],
         )
@@ -184,8 +189,8 @@ def _struct_declaration(struct: CStruct) -> str:
 
 
 def _harness_declarations() -> str:
-    text = (SOURCES / "harness.h").read_text()
-    return text.split("/* cffi: */")[1].split("/* cffi end */")[0]
+    texts = ((SOURCES / name).read_text() for name in ("harness.h", "keyed.h"))
+    return "".join(text.split("/* cffi: */")[1].split("/* cffi end */")[0] for text in texts)
 
 
 def _import_extension(path: Path) -> ModuleType:

@@ -81,13 +81,16 @@ BATCH: Final = CStruct(
         Member("readable", 4),
         Member("port", 2),
         Member("queue", 2),
+        Member("headroom", 4),
+        Member("reserved", 4),
     ),
 )
 """Where packets lie. `slots` is an array of `num_slots` netmap_slot or nmjit_descriptor, by the function's accessor;
 the batch is slots head, head+1 … (cyclic), `count` of them, count ≤ num_slots. `stride` is the bytes from a buffer to
 the next, `num_bufs` their number (a larger buf_idx is read as buffer 0 with length 0); slots behind the
 batch may be looked at, to prefetch their packets. `readable` bytes from a packet's
-start may be read whatever its length; a slot's len beyond it counts as `readable` (netmap accessor only)."""
+start may be read whatever its length; a slot's len beyond it counts as `readable` (netmap accessor only). `headroom`
+bytes before each packet's start belong to it too, at least `Artifact.headroom` with the descriptor accessor."""
 
 CONTEXT: Final = CStruct(
     "nmjit_ctx",
@@ -104,19 +107,51 @@ CONTEXT: Final = CStruct(
         _pointer("new_len"),
         _pointer("head_offset"),
         _pointer("mirrors"),
+        _pointer("mirror_bytes"),
+        Member("mirror_room", 8),
+        Member("mirror_used", 8),
         Member("mirror_capacity", 4),
         Member("mirror_count", 4),
         Member("mirror_lost", 8),
+        _pointer("ops"),
+        Member("worker", 4),
+        Member("reserved", 4),
     ),
 )
 """What a batch works on. `verdicts`: u8[count], written for every packet. `exceptions`: u64[number of sites], bumped.
 `maps`: void *[number of maps], base addresses. `now` and `timestamp`: ns clocks read once for the batch (netmap
 accessor; descriptors carry their own time). `packet_number`: the worker's number of the batch's first packet.
 `sites`: u16[count] or NULL: 1 + site number of an ABORTED packet (left alone for others). `ports`: i16[count], bound
-port of a REDIRECT or −1, written for every packet of filters that redirect, else unused. `new_len`, `head_offset`,
-`mirrors` and what follows are reserved for push, pull and mirror, and NULL or 0 today."""
+port of a REDIRECT or −1, written for every packet of filters that redirect, else unused. `new_len`: u32[count] and
+`head_offset`: i32[count], for every packet of filters that push or pull: bytes in the end, and where they begin,
+counted from the packet's address; else unused. `mirrors`: nmjit_mirror[mirror_capacity], of which the first
+`mirror_count` are taken, their copies in the first `mirror_used` of `mirror_room` bytes at `mirror_bytes`; copies
+beyond either are counted in `mirror_lost`. `ops`: what compiled code calls out of line. `worker`: its number."""
 
-SHARED_STRUCTS: Final = (NETMAP_SLOT, DESCRIPTOR, BATCH, CONTEXT)
+MIRROR: Final = CStruct(
+    "nmjit_mirror",
+    (Member("packet", 4), Member("port", 4), Member("offset", 8), Member("len", 4), Member("reserved", 4)),
+)
+"""A copy that a packet (its index in the batch) made for a bound port: `len` bytes at mirror_bytes + offset."""
+
+OPS: Final = CStruct("nmjit_ops", tuple(_pointer(name) for name in ("find", "insert", "remove", "make_room", "mirror")))
+"""Functions of `runtime/csrc/ops.h`, called for what is too long or too rare to be emitted inline:
+
+    int64_t find(void *map, const uint64_t *key, uint64_t hash, uint32_t worker, uint32_t flags)
+    int64_t insert(void *map, const uint64_t *key, uint64_t hash, const void *value, uint32_t worker, uint32_t flags)
+    int64_t remove(void *map, const uint64_t *key, uint64_t hash, uint32_t worker, uint32_t flags)
+    void make_room(uint8_t *packet, uint32_t length, uint32_t bytes)      moves the packet up by that many bytes
+    void mirror(struct nmjit_ctx *, const uint8_t *bytes, uint32_t length, uint32_t packet, uint32_t port)
+
+`map` is the start of a table (maplayout.TABLE); the result is an entry's index or −1."""
+FLAG_TOUCH: Final = 1
+"""Mark the entry as used."""
+FLAG_HOLD: Final = 2
+"""Note the entry in the worker's `held`: the packet may insert into, or delete from, this map later."""
+FLAG_SHARED: Final = 4
+"""Other workers use the map at the same time."""
+
+SHARED_STRUCTS: Final = (NETMAP_SLOT, DESCRIPTOR, BATCH, CONTEXT, MIRROR, OPS)
 
 
 class AccessorKind(Enum):

@@ -32,7 +32,9 @@ class Artifact:
     """One filter, compiled for one accessor.
 
     `llvm_ir` is the unoptimised module; `ports` the names that redirect indices stand for; `redirects` whether the
-    batch function writes `ports`; `report` the verifier's summary as JSON.
+    batch function writes `ports`; `headroom` the bytes that the filter may push in front of a packet; `resizes` whether
+    the batch function writes `new_len` and `head_offset`, `mirrors` whether it makes copies; `report` the verifier's
+    summary as JSON.
     """
 
     name: str
@@ -43,6 +45,9 @@ class Artifact:
     ports: tuple[str, ...]
     redirects: bool
     report: str
+    headroom: int = 0
+    resizes: bool = False
+    mirrors: bool = False
 
     def to_json(self) -> str:
         """JSON text that `from_json` reads back as an equal artifact."""
@@ -74,6 +79,7 @@ def _artifact(plain: dict[str, Any]) -> Artifact:
 
 def _map(plain: dict[str, Any]) -> MapDecl:
     layout = plain.pop("layout")
+    plain["key"], plain["key_types"] = tuple(plain["key"]), tuple(plain["key_types"])
     fields = (StoredField(field["name"], field["offset"], Scalar(**field["scalar"])) for field in layout["fields"])
     kind = MapKind(plain.pop("kind"))
     return MapDecl(kind=kind, layout=Layout(tuple(fields), layout["size"], layout["align"]), **plain)

@@ -5,6 +5,8 @@ This file must not know: IR, native code.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nmjit._context import packet_run
 from nmjit._filter import Filter
 from nmjit._packet import Packet
@@ -23,21 +25,23 @@ class CPythonBackend:
 
     def run(self, packet: bytearray, info: PacketInfo) -> Outcome:
         """Run over `packet`, changed in place. An exception ends the packet, as it would in compiled code."""
-        view = Packet(packet, wire_len=info.wire_len, timestamp=info.timestamp, port=info.port, queue=info.queue)
-        with packet_run(info.seed, info.packet_number, info.now):
+        view = Packet(
+            packet, wire_len=info.wire_len, timestamp=info.timestamp, port=info.port, queue=info.queue, room=info.room
+        )
+        with packet_run(info.seed, info.packet_number, info.now, view):
             try:
                 verdict = self._instrumented.function(view)
             except Exception as error:
-                packet[:] = bytes(view)
-                return Outcome(ABORTED.value, -1, type(error).__name__, self._line(error))
+                outcome = Outcome(ABORTED.value, -1, type(error).__name__, self._line(error))
+            else:
+                assert isinstance(verdict, Verdict), verdict
+                port = self._index(verdict.port) if verdict == REDIRECT and verdict.port is not None else -1
+                outcome = Outcome(verdict.value, port)
         packet[:] = bytes(view)
-        assert isinstance(verdict, Verdict), verdict
-        return Outcome(verdict.value, self._port(verdict), None, 0)
+        return replace(outcome, mirrors=tuple((self._index(port), data) for port, data in view.mirrors))
 
-    def _port(self, verdict: Verdict) -> int:
-        if verdict != REDIRECT or verdict.port is None:
-            return -1
-        return next((index for index, port in enumerate(self._ports) if port is verdict.port), -1)
+    def _index(self, port: Port) -> int:
+        return next((index for index, known in enumerate(self._ports) if known is port), -1)
 
     def _line(self, error: Exception) -> int:
         """Line of the innermost frame that is the filter's own code."""

@@ -5,6 +5,10 @@ loop over runs: packet i of a run lies in slot `origin + i`, where the second ru
 the array. Nothing is divided, and no index is wrapped, per packet. Header bytes of the packet `prefetch_distance` ahead
 are prefetched, those of a run's first packets before the loop; at a batch's end that is the start of the next one.
 
+With slices (emit_slices.py) a run is cut into groups. Level by level, the slice runs for each packet of the group, then
+what its look-ups will touch is prefetched from the places it noted; the packets themselves come last. Headers are then
+prefetched in the first level, on into the next group.
+
 Only arguments that the filter reads are loaded. Fields of netmap slots lie in memory shared with the kernel: each is
 read once, by an atomic load that LLVM may not repeat, and clamped before use.
 
@@ -13,11 +17,13 @@ This file must not know: IR ops, what the filter does. Source: abi.py; design.md
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import llvmlite.ir as ll
 
+from nmjit.compiler import emit_packet, emit_slices
 from nmjit.compiler.abi import BATCH, BATCH_SYMBOL, CONTEXT, DESCRIPTOR, NETMAP_SLOT, Accessor, AccessorKind, CStruct
 from nmjit.compiler.irtypes import MAX_PACKET
 
@@ -44,10 +50,25 @@ PARAMETERS: Final = {
     "seed": _I64,
     "packet_number": _I64,
     "index": _I64,
+    "room": _I32,
+    "worker": _I32,
+    "ops": _POINTER,
+    "context": _POINTER,
 }
 """Parameters of the per-packet function, before one pointer a map; ContextField values name theirs."""
-_PER_BATCH: Final = {"exceptions": CONTEXT, "sites": CONTEXT, "seed": CONTEXT, "port": BATCH, "queue": BATCH}
+_PER_BATCH: Final = {
+    "exceptions": CONTEXT,
+    "sites": CONTEXT,
+    "seed": CONTEXT,
+    "port": BATCH,
+    "queue": BATCH,
+    "worker": CONTEXT,
+    "ops": CONTEXT,
+}
 """Arguments that are members of a struct, the same for every packet."""
+
+
+_RESIZED: Final = ("new_len", "head_offset")
 
 
 def map_argument(place: int) -> str:
@@ -55,43 +76,82 @@ def map_argument(place: int) -> str:
     return f"map{place}"
 
 
-def declare_filter(module: ll.Module, maps: int, redirects: bool) -> ll.Function:
-    """The per-packet function without a body: returns the verdict (i8), or verdict and port (i16) with `redirects`."""
-    result = ll.LiteralStructType([_I8, _I16]) if redirects else _I8
+@dataclass(frozen=True, slots=True)
+class FilterForm:
+    """What the per-packet function returns: nothing for a `slice`, else the verdict (i8), the port (i16) with
+    `redirects`, and with `resizes` the bytes in the end and where they begin (i32 each).
+
+    `moves_packets` where a push may have to move the packet's bytes; `lists` counts those that a slice notes on.
+    """
+
+    redirects: bool = False
+    resizes: bool = False
+    moves_packets: bool = False
+    slice: bool = False
+    lists: int = 0
+
+    @property
+    def result(self) -> ll.Type:
+        if self.slice:
+            return ll.VoidType()
+        fields = [_I8, *([_I16] if self.redirects else []), *([_I32, _I32] if self.resizes else [])]
+        return _I8 if len(fields) == 1 else ll.LiteralStructType(fields)
+
+
+def declare_filter(module: ll.Module, name: str, maps: int, form: FilterForm) -> ll.Function:
+    """The function for one packet without a body."""
     names = [*PARAMETERS, *(map_argument(place) for place in range(maps))]
-    kinds = [*PARAMETERS.values(), *([_POINTER] * maps)]
-    function = ll.Function(module, ll.FunctionType(result, kinds), "packet")
+    for place in range(form.lists):
+        names += emit_slices.list_arguments(place)
+    kinds = [*PARAMETERS.values(), *([_POINTER] * (len(names) - len(PARAMETERS)))]
+    function = ll.Function(module, ll.FunctionType(form.result, kinds), name)
     function.linkage = "internal"
     function.attributes.add("alwaysinline")
     function.attributes.add("nounwind")
-    for argument, name in zip(function.args, names, strict=True):
-        argument.name = name
+    _forbid_libcalls(function)
+    for argument, argument_name in zip(function.args, names, strict=True):
+        argument.name = argument_name
         if argument.type == _POINTER:
             argument.add_attribute("noalias")  # packets, maps and counters never overlap
     return function
+
+
+def _forbid_libcalls(function: ll.Function) -> None:
+    """Keep LLVM from turning loops into calls of memset and its like."""
+    set.add(function.attributes, '"no-builtins"')  # llvmlite's add() knows no string attributes
+
+
+class LoopNames(NamedTuple):
+    """Names of a loop's body, of the block behind it, and of its counter."""
+
+    body: str
+    after: str
+    counter: str
 
 
 @dataclass(frozen=True, slots=True)
 class BatchShape:
     """What the loop is specialised to. `used` names the arguments (PARAMETERS and maps) that the filter reads.
 
-    `prefetch_distance` in packets, 0 for none; `prefetch_lines` cache lines from each packet's start.
+    `prefetch_distance` in packets, 0 for none; `prefetch_lines` cache lines from each packet's start. `slices` come in
+    the order of their levels and run for groups of `slice_group` packets.
     """
 
     accessor: Accessor
     prefetch_distance: int
     prefetch_lines: int
     maps: int
-    redirects: bool
+    form: FilterForm
     used: frozenset[str]
+    slices: tuple[emit_slices.Slice, ...] = ()
+    slice_group: int = 0
 
 
 def emit_batch(module: ll.Module, packet_function: ll.Function, shape: BatchShape) -> None:
     """Define `abi.BATCH_SYMBOL` in `module`, with `packet_function` called for each packet."""
     function = ll.Function(module, ll.FunctionType(_I32, [_POINTER, _POINTER]), BATCH_SYMBOL)
     function.attributes.add("nounwind")
-    # llvmlite's add() knows no string attributes. This one keeps LLVM from turning loops into calls of memset.
-    set.add(function.attributes, '"no-builtins"')
+    _forbid_libcalls(function)
     for argument, name in zip(function.args, ("batch", "context"), strict=True):
         argument.name = name
         argument.add_attribute("noalias")
@@ -116,7 +176,8 @@ class _BatchEmitter:
         per_packet = {"packet", "length", "wirelength"}
         if shape.accessor.kind is AccessorKind.DESCRIPTOR:
             per_packet |= {"timestamp", "now"}
-        self._reads_slots = bool(shape.used & per_packet)
+        self._used = shape.used.union(*(part.used for part in shape.slices))
+        self._reads_slots = bool(self._used & per_packet)
 
     # Members of structs
 
@@ -135,12 +196,12 @@ class _BatchEmitter:
 
     def _load_batch(self) -> None:
         """Load, before the loop, what stays the same for all packets."""
-        builder, used = self._builder, self._shape.used
+        builder, used = self._builder, self._used
         self._count = self._batch_word("count")
         self._verdicts = self._member(CONTEXT, self._context, "verdicts")
-        if self._shape.redirects:
-            self._ports = self._member(CONTEXT, self._context, "ports")
-        self._constants: dict[str, ll.Value] = {}
+        names = [*(["ports"] if self._shape.form.redirects else []), *(_RESIZED if self._shape.form.resizes else [])]
+        self._results = [self._member(CONTEXT, self._context, name) for name in names]
+        self._constants: dict[str, ll.Value] = {"context": self._context}
         for name, struct in _PER_BATCH.items():
             if name in used:
                 owner = self._batch if struct is BATCH else self._context
@@ -157,6 +218,11 @@ class _BatchEmitter:
                 self._constants[name] = self._member(CONTEXT, self._context, name)
         if self._reads_slots:
             self._load_slots()
+        if "room" in used:
+            most = ll.Constant(_I32, MAX_PACKET)
+            live = self._shape.accessor.kind is AccessorKind.NETMAP
+            room = self._umin(self._member(BATCH, self._batch, "readable"), most) if live else most
+            self._constants["room"] = room
 
     def _load_slots(self) -> None:
         """Where the slots and the buffers lie, and the clamps of both."""
@@ -184,7 +250,7 @@ class _BatchEmitter:
         builder, append = self._builder, self._function.append_basic_block
         self._load_batch()
         self._now = None
-        if "now" in self._shape.used and self._shape.accessor.kind is AccessorKind.DESCRIPTOR:
+        if "now" in self._used and self._shape.accessor.kind is AccessorKind.DESCRIPTOR:
             self._now = builder.alloca(_I64, name="latest")
             builder.store(self._member(CONTEXT, self._context, "now"), self._now)
         run, exit_block = append("run"), append("exit")
@@ -224,27 +290,94 @@ class _BatchEmitter:
 
         `last` is the index of the array's last slot: prefetching goes on beyond the run, into what comes next.
         """
-        builder, append = self._builder, self._function.append_basic_block
-        if self._shape.prefetch_distance:
+        distance = self._shape.prefetch_distance
+        if distance:
             assert origin is not None
-            self._emit_prologue(begin, end, origin)
-        before = builder.block
-        loop, run_end = append("packet"), append("run_end")
-        builder.cbranch(builder.icmp_unsigned("<", begin, end), loop, run_end)
+            bound = self._umin(end, self._builder.add(begin, _word(distance)))
+            prologue = LoopNames("prologue", "prologue_end", "ahead")
+            self._loop(begin, bound, prologue, lambda index: self._prefetch(origin, index))
+        if self._shape.slices:
+            assert origin is not None, "a slice reads packets"
+            assert last is not None
+            self._emit_groups(begin, end, origin, last)
+            return self._builder.block
+
+        def packet(index: ll.Value) -> None:
+            if origin is not None and last is not None:
+                self._prefetch_ahead(origin, last, index)
+            self._emit_call(index, None if origin is None else self._slot(origin, index))
+
+        self._loop(begin, end, LoopNames("packet", "run_end", "index"), packet, rolled=origin is not None)
+        return self._builder.block
+
+    def _emit_groups(self, begin: ll.Value, end: ll.Value, origin: ll.Value, last: ll.Value) -> None:
+        """As `_emit_run`, in groups, each preceded by its slices."""
+        size = self._shape.slice_group
+        lists = [
+            [emit_slices.NoteList.on_stack(self._builder, size, decl, argument) for decl, argument in part.lists]
+            for part in self._shape.slices
+        ]
+
+        def group(start: ll.Value) -> None:
+            bound = self._umin(self._builder.add(start, _word(size)), end)
+            for level, (part, notes) in enumerate(zip(self._shape.slices, lists, strict=True)):
+                ahead = last if level == 0 else None
+                self._emit_level(part, notes, start, bound, origin, ahead)
+            packets = LoopNames("packet", "packet_end", "index")
+            self._loop(start, bound, packets, lambda index: self._emit_call(index, self._slot(origin, index)))
+
+        self._loop(begin, end, LoopNames("group", "run_end", "start"), group, step=size)
+
+    def _emit_level(
+        self,
+        part: emit_slices.Slice,
+        lists: list[emit_slices.NoteList],
+        start: ll.Value,
+        bound: ll.Value,
+        origin: ll.Value,
+        last: ll.Value | None,
+    ) -> None:
+        """One level for packets start … bound−1: their slices, then what these noted. `last` in the first level."""
+        builder = self._builder
+        for notes in lists:
+            notes.clear(builder)
+
+        def one_slice(index: ll.Value) -> None:
+            if last is not None:
+                self._prefetch_ahead(origin, last, index)
+            values = self._values(index, self._slot(origin, index), early=True)
+            for place, notes in enumerate(lists):
+                values |= zip(emit_slices.list_arguments(place), (notes.places, notes.count), strict=True)
+            self._call(part.function, values)
+
+        self._loop(start, bound, LoopNames("slice", "slice_end", "early"), one_slice)
+        for notes in lists:
+            base = self._constants[notes.map_argument]
+            touch = LoopNames("touch", "touch_end", "note")
+
+            def one_note(index: ll.Value, notes: emit_slices.NoteList = notes, base: ll.Value = base) -> None:
+                emit_slices.touch(builder, base, notes.decl, notes.place(builder, index))
+
+            self._loop(_word(0), notes.length(builder), touch, one_note)
+
+    def _loop(
+        self, begin: ll.Value, end: ll.Value, names: LoopNames, body: Callable[[ll.Value], None],
+        *, step: int = 1, rolled: bool = True,
+    ) -> None:  # fmt: skip
+        """`body` for begin, begin + step … below end; the builder is left behind the loop."""
+        builder, before = self._builder, self._builder.block
+        loop, after = self._function.append_basic_block(names.body), self._function.append_basic_block(names.after)
+        builder.cbranch(builder.icmp_unsigned("<", begin, end), loop, after)
         builder.position_at_end(loop)
-        index = builder.phi(_I64, "index")
+        index = builder.phi(_I64, names.counter)
         index.add_incoming(begin, before)
-        if self._shape.prefetch_distance and origin is not None and last is not None:
-            ahead = builder.add(index, _word(self._shape.prefetch_distance))
-            self._prefetch(origin, self._umin(ahead, last))
-        slot = None if origin is None else self._slot(origin, index)
-        self._emit_call(index, slot)
-        following = builder.add(index, _word(1), flags=["nuw"])
+        body(index)
+        following = builder.add(index, _word(step), flags=["nuw"])
         index.add_incoming(following, builder.block)
-        again = builder.cbranch(builder.icmp_unsigned("<", following, end), loop, run_end)
-        if slot is not None:
+        again = builder.cbranch(builder.icmp_unsigned("<", following, end), loop, after)
+        if rolled:
             self._keep_rolled(again)
-        return run_end
+        builder.position_at_end(after)
 
     def _keep_rolled(self, latch: ll.Instruction) -> None:
         """Forbid unrolling: a body of branches gains nothing by it, and costs code and compile time."""
@@ -259,37 +392,47 @@ class _BatchEmitter:
         return self._builder.gep(origin, [offset], source_etype=_I8, name="slot")
 
     def _emit_call(self, index: ll.Value, slot: ll.Value | None) -> None:
+        """Run the filter for one packet and write what it returns."""
         builder = self._builder
-        values = dict(self._constants)
-        values["index"] = index
-        if "packet_number" in self._shape.used:
-            values["packet_number"] = builder.add(self._first_number, index)
-        if slot is not None:
-            values |= self._slot_values(slot)
-        parameters = self._packet_function.args
-        arguments = [values.get(argument.name, ll.Constant(argument.type, ll.Undefined)) for argument in parameters]
-        result = builder.call(self._packet_function, arguments)
+        result = self._call(self._packet_function, self._values(index, slot, early=False))
         verdict = result
-        if self._shape.redirects:
+        if self._results:
             verdict = builder.extract_value(result, 0)
-            place = builder.gep(self._ports, [index], source_etype=_I16)
-            builder.store(builder.extract_value(result, 1), place, align=2)
+            for field, array in enumerate(self._results, 1):
+                value = builder.extract_value(result, field)
+                place = builder.gep(array, [index], source_etype=value.type)
+                builder.store(value, place, align=value.type.width // 8)
         builder.store(verdict, builder.gep(self._verdicts, [index], source_etype=_I8), align=1)
 
-    def _slot_values(self, slot: ll.Value) -> dict[str, ll.Value]:
+    def _call(self, function: ll.Function, values: dict[str, ll.Value]) -> ll.Value:
+        arguments = [values.get(argument.name, ll.Constant(argument.type, ll.Undefined)) for argument in function.args]
+        return self._builder.call(function, arguments)
+
+    def _values(self, index: ll.Value, slot: ll.Value | None, *, early: bool) -> dict[str, ll.Value]:
+        """The arguments for one packet; `early` where the packet itself comes later."""
+        values = dict(self._constants)
+        values["index"] = index
+        if "packet_number" in self._used:
+            values["packet_number"] = self._builder.add(self._first_number, index)
+        if slot is not None:
+            values |= self._slot_values(slot, early)
+        return values
+
+    def _slot_values(self, slot: ll.Value, early: bool) -> dict[str, ll.Value]:
         """The arguments that a slot gives."""
         if self._shape.accessor.kind is AccessorKind.NETMAP:
             return self._netmap_values(slot)
         length = self._umin(self._member(DESCRIPTOR, slot, "len"), ll.Constant(_I32, MAX_PACKET))
         values = {"packet": self._packet_address(slot), "length": length}
-        used = self._shape.used
+        used = self._used
         if "wirelength" in used:
             values["wirelength"] = self._member(DESCRIPTOR, slot, "wire_len")
         if used & {"timestamp", "now"}:
             values["timestamp"] = self._member(DESCRIPTOR, slot, "timestamp")
         if self._now is not None:
             latest = self._umax(self._builder.load(self._now, typ=_I64), values["timestamp"])
-            self._builder.store(latest, self._now)
+            if not early:
+                self._builder.store(latest, self._now)
             values["now"] = latest
         return values
 
@@ -335,35 +478,15 @@ class _BatchEmitter:
 
     # Prefetch
 
-    def _emit_prologue(self, begin: ll.Value, end: ll.Value, origin: ll.Value) -> None:
-        """Prefetch the first packets of a run, which no packet before them does."""
-        builder, append = self._builder, self._function.append_basic_block
-        head, done = append("prologue"), append("prologue_end")
-        bound = self._umin(end, builder.add(begin, _word(self._shape.prefetch_distance)))
-        before = builder.block
-        builder.cbranch(builder.icmp_unsigned("<", begin, bound), head, done)
-        builder.position_at_end(head)
-        index = builder.phi(_I64, "ahead")
-        index.add_incoming(begin, before)
-        self._prefetch(origin, index)
-        following = builder.add(index, _word(1), flags=["nuw"])
-        index.add_incoming(following, head)
-        again = builder.cbranch(builder.icmp_unsigned("<", following, bound), head, done)
-        self._keep_rolled(again)
-        builder.position_at_end(done)
+    def _prefetch_ahead(self, origin: ll.Value, last: ll.Value, index: ll.Value) -> None:
+        """Prefetch the packet that comes the prefetch distance behind `index`."""
+        if self._shape.prefetch_distance:
+            ahead = self._builder.add(index, _word(self._shape.prefetch_distance))
+            self._prefetch(origin, self._umin(ahead, last))
 
     def _prefetch(self, origin: ll.Value, index: ll.Value) -> None:
         """Prefetch packet `index` of a run. Past the last slot it is that again: cheaper than a branch."""
         builder = self._builder
         address = self._packet_address(self._slot(origin, index))
         for line in range(self._shape.prefetch_lines):
-            place = builder.gep(address, [_word(line * CACHE_LINE)], source_etype=_I8)
-            builder.call(self._intrinsic(), [place, *(ll.Constant(_I32, n) for n in (0, 3, 1))])
-
-    def _intrinsic(self) -> ll.Function:
-        """llvm.prefetch(address, 0 for read, locality 3, 1 for data)."""
-        module = self._function.module
-        name = "llvm.prefetch.p0"
-        existing = module.globals.get(name)
-        kind = ll.FunctionType(ll.VoidType(), [_POINTER, _I32, _I32, _I32])
-        return existing if existing is not None else ll.Function(module, kind, name)
+            emit_packet.prefetch(builder, builder.gep(address, [_word(line * CACHE_LINE)], source_etype=_I8))

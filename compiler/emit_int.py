@@ -200,18 +200,21 @@ def _extremum(builder: ll.IRBuilder, kind: BinaryKind, a: Number, b: Number, to:
 
 
 def _divide(builder: ll.IRBuilder, kind: BinaryKind, a: Number, b: Number, to: Bounds) -> Number:
-    """Floor division or its remainder. Precondition of the language: both operands lie in the window."""
+    """Floor division or its remainder. Both operands lie in the window, whatever is known of them in dead code."""
     divisor = b.known
     if divisor is not None and divisor > 0 and divisor & (divisor - 1) == 0:
         return _divide_by_power(builder, kind, a, divisor, to)
-    for operand in (a, b):
-        if operand.range.lo < WINDOW_MIN or operand.range.hi > WINDOW_MAX:
-            raise OverflowError(f"operand of {kind.value} outside the window: {operand.range.lo} … {operand.range.hi}")
+    a, b = (refit(builder, operand, _within_window(operand.range)) for operand in (a, b))
     if not a.signed and not b.signed:
         left, right = resize(builder, a, 64), resize(builder, b, 64)
         bits = builder.udiv(left, right) if kind is BinaryKind.FLOORDIV else builder.urem(left, right)
         return refit(builder, Number(bits, Range(0, 2**64 - 1)), to)
     return _divide_magnitudes(builder, kind, a, b, to)
+
+
+def _within_window(bounds: Bounds) -> Range:
+    low, high = max(bounds.lo, WINDOW_MIN), min(bounds.hi, WINDOW_MAX)
+    return Range(low, high) if low <= high else WINDOW
 
 
 def _divide_by_power(builder: ll.IRBuilder, kind: BinaryKind, a: Number, divisor: int, to: Bounds) -> Number:

@@ -13,12 +13,14 @@ from typing import Final
 
 import llvmlite.ir as ll
 
+from nmjit.compiler import maplayout
 from nmjit.compiler.emit_int import Number
 from nmjit.compiler.ir import ByteOrder
-from nmjit.compiler.irtypes import MapDecl, StoredField
+from nmjit.compiler.irtypes import MapDecl
 
 I8: Final = ll.IntType(8)
 I64: Final = ll.IntType(64)
+_I32: Final = ll.IntType(32)
 
 
 def byte_address(builder: ll.IRBuilder, origin: ll.Value, offset: ll.Value) -> ll.Value:
@@ -77,9 +79,22 @@ def _spilled_byte(builder: ll.IRBuilder, data: ll.Value, index: Number) -> ll.Va
     return builder.load(byte_address(builder, slot, place), typ=I8, align=1)
 
 
-def entry_address(
-    builder: ll.IRBuilder, base: ll.Value, decl: MapDecl, index: ll.Value, field: StoredField
-) -> ll.Value:
-    """Address of `field` of entry `index` (an i64) of the map that lies at `base`."""
-    scaled = builder.mul(index, ll.Constant(I64, decl.layout.size))
-    return byte_address(builder, base, builder.add(scaled, ll.Constant(I64, field.offset)))
+def entry_address(builder: ll.IRBuilder, base: ll.Value, decl: MapDecl, index: ll.Value) -> ll.Value:
+    """Address of the value of entry `index` (an i64) of the map that lies at `base`."""
+    first, stride = maplayout.values(decl)
+    scaled = builder.mul(index, ll.Constant(I64, stride))
+    return byte_address(builder, byte_address(builder, base, ll.Constant(I64, first)) if first else base, scaled)
+
+
+def store_release(builder: ll.IRBuilder, value: ll.Value, address: ll.Value) -> None:
+    """Store an integer at its natural alignment, in one step, behind all that was loaded and stored before."""
+    address.type = ll.PointerType(value.type)  # which llvmlite wants to know here
+    builder.store_atomic(value, address, "release", value.type.width // 8)
+
+
+def prefetch(builder: ll.IRBuilder, address: ll.Value) -> None:
+    """Ask for the line at `address`, whatever is there: llvm.prefetch(address, 0 for read, locality 3, 1 for data)."""
+    kind = ll.FunctionType(ll.VoidType(), [ll.PointerType(), _I32, _I32, _I32])
+    existing = builder.module.globals.get("llvm.prefetch.p0")
+    function = existing if existing is not None else ll.Function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [address, *(ll.Constant(_I32, n) for n in (0, 3, 1))])

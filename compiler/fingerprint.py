@@ -18,7 +18,7 @@ from nmjit._address import Mac
 from nmjit._filter import Filter
 from nmjit._headers import View
 from nmjit._ints import Width
-from nmjit._maps import Array, Counter, NetworkSet
+from nmjit._maps import Array, Bloom, Counter, Events, HashMap, Histogram, LpmTrie, LruHashMap, NetworkSet
 from nmjit._struct import Record
 from nmjit._verdict import Port, Verdict
 from nmjit.compiler.texts import source_text
@@ -61,9 +61,9 @@ class Fingerprint:
             case FunctionType():
                 if not value.__module__.startswith("nmjit._"):
                     yield from self._function(value)
-            case Array() | Counter():
+            case Array() | Counter() | Histogram() | HashMap() | LruHashMap() | LpmTrie() | Bloom() | Events():
                 self.maps[name] = value
-                yield f"{name}: map {type(value).__name__} {value.fields!r} {value.capacity} {value.key_base}"
+                yield f"{name}: {_map(value)}"
             case Port():
                 self.ports[name] = value
                 yield f"{name}: port {value.name} {value.optional}"
@@ -76,6 +76,12 @@ class Fingerprint:
                     yield f"{name}={_constant(value)}"
                 except _Unknown:
                     self._complete = False
+
+
+def _map(value: Any) -> str:
+    """All of a map that code is made for: of what it holds, only the shape."""
+    key = value.key_spec.parts_of if hasattr(value, "key_spec") else ()
+    return f"map {value!r} {value.capacity} {key!r} {value.fields!r}"
 
 
 class _Unknown(Exception):

@@ -2,7 +2,7 @@
 
 A function is compiled once to closures, one an op, over a list of registers; `Interpreter.run` then takes packet after
 packet. Ops that are not checks trust their obligations nowhere: each is tested, and `Unsound` tells of a verifier or a
-pass that called something proven which was not.
+pass that called something proven which was not. Ops about maps are in interp_maps.py.
 
 This file must not know: Python source, the verifier, passes, LLVM.
 """
@@ -10,15 +10,17 @@ This file must not know: Python source, the verifier, passes, LLVM.
 from __future__ import annotations
 
 import operator
-import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from nmjit._random import packet_random
 from nmjit.compiler.abi import ABORTED
+from nmjit.compiler.interp_frame import Frame, Raised, Step, where, wrapped
+from nmjit.compiler.interp_frame import Unsound as Unsound
+from nmjit.compiler.interp_maps import map_step
 from nmjit.compiler.ir import (
     BasicBlock,
     Binary,
@@ -38,54 +40,30 @@ from nmjit.compiler.ir import (
     Load,
     LoadBytes,
     Lookup,
-    MapAdd,
-    MapLoad,
-    MapStore,
+    Mirror,
+    MoveHead,
     Not,
     Op,
     Phi,
     Predicate,
+    Prefetch,
     Raise,
     Random,
     Return,
     Select,
-    Site,
     Store,
     StoreBytes,
     Value,
     Window,
     Wrap,
 )
-from nmjit.compiler.irtypes import VOID, WINDOW_MAX, WINDOW_MIN, Bytes, Scalar, StoredField
+from nmjit.compiler.irtypes import MAX_PUSH, VOID, WINDOW_MAX, WINDOW_MIN, Bytes
+from nmjit.compiler.mapstate import FoundState, MapState
 from nmjit.compiler.outcome import LAST_VERDICT, REDIRECT, Outcome, PacketInfo
 
 DEFAULT_LIMIT: Final = 1_000_000
 """Ops that one packet may take before it counts as hung."""
 _MAX_PORT: Final = 2**15 - 1
-
-
-class Unsound(Exception):
-    """An op ran whose obligation did not hold, or a packet ran over the limit: a bug of ours, never of the filter."""
-
-
-class _Raised(Exception):
-    """The filter raised at `site`."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-
-
-class _Frame:
-    """All that one packet's ops see: registers, packet bytes and their number, maps by name, surroundings."""
-
-    __slots__ = ("info", "length", "maps", "packet", "regs")
-
-    def __init__(self, regs: list[Any], packet: bytearray, info: PacketInfo, maps: Mapping[str, bytearray]) -> None:
-        self.regs = regs  # what a register holds follows from its op's type: int, bool or bytes
-        self.packet = packet
-        self.length = len(packet)
-        self.info = info
-        self.maps = maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +75,14 @@ class _Edge:
     destinations: tuple[int, ...]
 
 
-_Step = Callable[[_Frame], None]
-_Finish = Callable[[_Frame], _Edge | Outcome]
+_Finish = Callable[[Frame], _Edge | Outcome]
 
 
 @dataclass(frozen=True, slots=True)
 class _Code:
     """A block: a step for each op but phis, constants (which lie in registers from the start) and the terminator."""
 
-    steps: tuple[_Step, ...]
+    steps: tuple[Step, ...]
     finish: _Finish
     kinds: tuple[type[Op], ...]
     terminator: type[Op]
@@ -117,8 +94,9 @@ class _Code:
 class Interpreter:
     """A function made ready to run any number of packets. It keeps no state between them."""
 
-    def __init__(self, function: Function) -> None:
-        compiler = _Compiler(function)
+    def __init__(self, function: Function, *, is_slice: bool = False) -> None:
+        """`is_slice` where the function is to run ahead of the filter, and may prefetch."""
+        compiler = _Compiler(function, is_slice)
         self._codes = [compiler.block(block) for block in function.blocks]
         self._registers = compiler.registers()
 
@@ -126,18 +104,27 @@ class Interpreter:
         self,
         packet: bytearray,
         info: PacketInfo,
-        maps: Mapping[str, bytearray],
+        maps: Mapping[str, MapState],
         *,
         limit: int = DEFAULT_LIMIT,
         reached: Counter[type[Op]] | None = None,
     ) -> Outcome:
-        """How the packet ends. `packet` and `maps` are changed in place.
+        """How the packet ends. `packet`, in the end from its head on, and `maps` are changed in place.
 
-        `maps` has for every map of the function one copy's bytes, laid out by its `MapDecl`, in the machine's byte
-        order. `limit` is the number of ops allowed; `reached`, where given, gains one for each op run, by its class.
-        Raises Unsound where an op's obligation does not hold or the limit is passed.
+        `maps` has the state of every map of the function (of one worker, where each has a copy). `limit` is the number
+        of ops allowed; `reached`, where given, gains one for each op run, by its class. Raises Unsound where an op's
+        obligation does not hold or the limit is passed.
         """
-        frame = _Frame(self._registers.copy(), packet, info, maps)
+        frame = Frame(self._registers.copy(), packet, info, maps)
+        for state in maps.values():
+            if isinstance(state, FoundState):
+                state.begin_packet()
+        outcome = self._outcome(frame, limit, reached)
+        if frame.head != -frame.origin:
+            del packet[: frame.head + frame.origin]
+        return replace(outcome, mirrors=tuple(frame.mirrors)) if frame.mirrors else outcome
+
+    def _outcome(self, frame: Frame, limit: int, reached: Counter[type[Op]] | None) -> Outcome:
         number, left = 0, limit
         try:
             while True:
@@ -157,7 +144,7 @@ class Interpreter:
                 if end.sources:
                     _set_phis(end, frame.regs)
                 number = end.target
-        except _Raised as raised:
+        except Raised as raised:
             return Outcome(ABORTED, -1, raised.site.exception, raised.site.line)
 
 
@@ -165,7 +152,7 @@ def run(
     function: Function,
     packet: bytearray,
     info: PacketInfo,
-    maps: Mapping[str, bytearray],
+    maps: Mapping[str, MapState],
     *,
     limit: int = DEFAULT_LIMIT,
     reached: Counter[type[Op]] | None = None,
@@ -174,7 +161,7 @@ def run(
     return Interpreter(function).run(packet, info, maps, limit=limit, reached=reached)
 
 
-def _run_counted(code: _Code, frame: _Frame, reached: Counter[type[Op]]) -> None:
+def _run_counted(code: _Code, frame: Frame, reached: Counter[type[Op]]) -> None:
     if code.phis:
         reached[Phi] += code.phis
     if code.constants:
@@ -194,7 +181,8 @@ def _set_phis(edge: _Edge, regs: list[Any]) -> None:
 class _Compiler:
     """Turns ops into closures over register numbers."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, is_slice: bool) -> None:
+        self._is_slice = is_slice
         self._register: dict[Op, int] = {op: number for number, op in enumerate(function.ops())}
         self._number = {block: number for number, block in enumerate(function.blocks)}
 
@@ -234,7 +222,7 @@ class _Compiler:
 
     @staticmethod
     def _return(verdict_register: int, port_register: int) -> _Finish:
-        def finish(frame: _Frame) -> Outcome:
+        def finish(frame: Frame) -> Outcome:
             verdict, port = frame.regs[verdict_register], frame.regs[port_register]
             if not 0 <= verdict <= LAST_VERDICT or not -1 <= port <= _MAX_PORT:
                 raise Unsound(f"return of verdict {verdict}, port {port}")
@@ -244,7 +232,7 @@ class _Compiler:
 
     # Ops with a value
 
-    def _value(self, op: Op) -> _Step:
+    def _value(self, op: Op) -> Step:
         match op:
             case Binary():
                 return self._binary(op)
@@ -255,7 +243,7 @@ class _Compiler:
             case Select(condition=condition, a=a, b=b):
                 return self._apply(op, lambda holds, x, y: x if holds else y, condition, a, b)
             case Wrap(a=a, scalar=scalar):
-                return self._apply(op, lambda x: _wrapped(x, scalar), a)
+                return self._apply(op, lambda x: wrapped(x, scalar), a)
             case InSet(a=a, table=table):
                 lows, highs = [low for low, _ in table.ranges], [high for _, high in table.ranges]
                 return self._apply(op, lambda x: (at := bisect_right(lows, x) - 1) >= 0 and x <= highs[at], a)
@@ -275,211 +263,203 @@ class _Compiler:
                 return self._load_bytes(op)
             case Find():
                 return self._find(op)
-            case MapLoad():
-                return self._map_load(op)
-        raise AssertionError(f"no meaning for {type(op).__name__}")
+        return map_step(op, self._register)
 
-    def _apply(self, op: Op, function: Callable[..., Any], *operands: Value) -> _Step:
+    def _apply(self, op: Op, function: Callable[..., Any], *operands: Value) -> Step:
         """Set the register of `op` to what `function` makes of the operands."""
         result, registers = self._register[op], [self._register[operand] for operand in operands]
         match registers:
             case [a]:
 
-                def step(frame: _Frame) -> None:
+                def step(frame: Frame) -> None:
                     regs = frame.regs
                     regs[result] = function(regs[a])
 
             case [a, b]:
 
-                def step(frame: _Frame) -> None:
+                def step(frame: Frame) -> None:
                     regs = frame.regs
                     regs[result] = function(regs[a], regs[b])
 
             case _:
 
-                def step(frame: _Frame) -> None:
+                def step(frame: Frame) -> None:
                     regs = frame.regs
                     regs[result] = function(*[regs[register] for register in registers])
 
         return step
 
-    def _binary(self, op: Binary) -> _Step:
+    def _binary(self, op: Binary) -> Step:
         exact = _BINARY[op.kind]
         if op.modulus is None:
             return self._apply(op, exact, op.a, op.b)
         mask = (1 << op.modulus) - 1
         return self._apply(op, lambda x, y: exact(x, y) & mask, op.a, op.b)
 
-    def _window(self, op: Window) -> _Step:
+    def _window(self, op: Window) -> Step:
         result, a, site = self._register[op], self._register[op.a], op.site
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             value = frame.regs[a]
             if not WINDOW_MIN <= value <= WINDOW_MAX:
-                raise _Raised(site)
+                raise Raised(site)
             frame.regs[result] = value
 
         return step
 
-    def _context(self, op: Context, which: ContextField) -> _Step:
+    def _context(self, op: Context, which: ContextField) -> Step:
         result, read = self._register[op], _CONTEXT[which]
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             frame.regs[result] = read(frame)
 
         return step
 
-    def _random(self, op: Random) -> _Step:
+    def _random(self, op: Random) -> Step:
         result, call = self._register[op], self._register[op.call]
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             info, regs = frame.info, frame.regs
             regs[result] = packet_random(info.seed, info.packet_number, regs[call])
 
         return step
 
-    def _load(self, op: Load) -> _Step:
+    def _load(self, op: Load) -> Step:
         result, span, order = self._register[op], self._span(op, op.base, op.displacement, op.size), _ORDER[op.order]
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             frame.regs[result] = int.from_bytes(frame.packet[span(frame)], order)
 
         return step
 
-    def _load_bytes(self, op: LoadBytes) -> _Step:
+    def _load_bytes(self, op: LoadBytes) -> Step:
         result, span = self._register[op], self._span(op, op.base, op.displacement, op.size)
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             frame.regs[result] = bytes(frame.packet[span(frame)])
 
         return step
 
-    def _find(self, op: Find) -> _Step:
+    def _find(self, op: Find) -> Step:
         result, first, last = self._register[op], self._register[op.start], self._register[op.end]
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             start, end = frame.regs[first], frame.regs[last]
-            if not 0 <= start <= end <= frame.length:
-                raise Unsound(f"{_where(op)}: bytes {start} … {end} of {frame.length}")
-            at = frame.packet.find(op.needle, start, end)
-            frame.regs[result] = at if at < 0 else at - start
-
-        return step
-
-    def _map_load(self, op: MapLoad) -> _Step:
-        result, name, (field, span) = self._register[op], op.map.name, self._entry(op)
-        signed = field.scalar.signed
-
-        def step(frame: _Frame) -> None:
-            frame.regs[result] = int.from_bytes(frame.maps[name][span(frame)], sys.byteorder, signed=signed)
+            if not frame.head <= start <= end <= frame.length:
+                raise Unsound(f"{where(op)}: bytes {start} … {end} of {_extent(frame)}")
+            at = frame.packet.find(op.needle, start + frame.origin, end + frame.origin)
+            frame.regs[result] = at if at < 0 else at - start - frame.origin
 
         return step
 
     # Ops without
 
-    def _effect(self, op: Op) -> _Step:
+    def _effect(self, op: Op) -> Step:
         match op:
             case Store():
                 return self._store(op)
             case StoreBytes():
                 return self._store_bytes(op)
-            case MapStore():
-                return self._map_store(op)
-            case MapAdd():
-                return self._map_add(op)
             case Check():
                 return self._check(op)
-        raise AssertionError(f"no meaning for {type(op).__name__}")
+            case MoveHead():
+                return self._move_head(op)
+            case Mirror():
+                return self._mirror(op)
+            case Prefetch():
+                return self._prefetch(op)
+        return map_step(op, self._register)
 
-    def _store(self, op: Store) -> _Step:
+    def _store(self, op: Store) -> Step:
         value, span = self._register[op.value], self._span(op, op.base, op.displacement, op.size)
         size, mask, order = op.size, (1 << 8 * op.size) - 1, _ORDER[op.order]
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             frame.packet[span(frame)] = (frame.regs[value] & mask).to_bytes(size, order)
 
         return step
 
-    def _store_bytes(self, op: StoreBytes) -> _Step:
+    def _store_bytes(self, op: StoreBytes) -> Step:
         assert isinstance(op.value.type, Bytes)
         value, span = self._register[op.value], self._span(op, op.base, op.displacement, op.value.type.size)
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             frame.packet[span(frame)] = frame.regs[value]
 
         return step
 
-    def _map_store(self, op: MapStore) -> _Step:
-        value, name, (field, span) = self._register[op.value], op.map.name, self._entry(op)
-
-        def step(frame: _Frame) -> None:
-            frame.maps[name][span(frame)] = _encoded(frame.regs[value], field.scalar)
-
-        return step
-
-    def _map_add(self, op: MapAdd) -> _Step:
-        value, name, (field, span) = self._register[op.value], op.map.name, self._entry(op)
-
-        def step(frame: _Frame) -> None:
-            memory, place = frame.maps[name], span(frame)
-            memory[place] = _encoded(int.from_bytes(memory[place], sys.byteorder) + frame.regs[value], field.scalar)
-
-        return step
-
-    def _check(self, op: Check) -> _Step:
+    def _check(self, op: Check) -> Step:
         condition, site = self._register[op.condition], op.site
 
-        def step(frame: _Frame) -> None:
+        def step(frame: Frame) -> None:
             if not frame.regs[condition]:
-                raise _Raised(site)
+                raise Raised(site)
+
+        return step
+
+    def _move_head(self, op: MoveHead) -> Step:
+        old_register, head_register = self._register[op.old], self._register[op.head]
+
+        def step(frame: Frame) -> None:
+            old, head = frame.regs[old_register], frame.regs[head_register]
+            if old != frame.head:
+                raise Unsound(f"{where(op)}: the packet begins at {frame.head}, not {old}")
+            if not 0 <= frame.length - head <= _CONTEXT[ContextField.ROOM](frame) or old - head > MAX_PUSH:
+                raise Unsound(f"{where(op)}: from {old} to {head} of {frame.length}")
+            grown = max(0, -head - frame.origin)
+            frame.packet[:0] = bytes(grown)
+            frame.origin += grown
+            frame.head = head
+            if head < old:
+                frame.packet[head + frame.origin : old + frame.origin] = bytes(old - head)
+
+        return step
+
+    def _mirror(self, op: Mirror) -> Step:
+        head_register, port_register = self._register[op.head], self._register[op.port]
+
+        def step(frame: Frame) -> None:
+            head, port = frame.regs[head_register], frame.regs[port_register]
+            if head != frame.head or not 0 <= port <= _MAX_PORT:
+                raise Unsound(f"{where(op)}: from {head}, where the packet begins at {frame.head}, to port {port}")
+            frame.mirrors.append((port, bytes(frame.packet[head + frame.origin :])))
+
+        return step
+
+    def _prefetch(self, op: Prefetch) -> Step:
+        is_slice = self._is_slice
+
+        def step(frame: Frame) -> None:
+            if not is_slice:
+                raise Unsound(f"{where(op)}: in no slice")
 
         return step
 
     # Places
 
-    def _span(self, op: Op, base: Value, displacement: int, size: int) -> Callable[[_Frame], slice]:
+    def _span(self, op: Op, base: Value, displacement: int, size: int) -> Callable[[Frame], slice]:
         """The packet bytes that `op` touches."""
         register = self._register[base]
 
-        def span(frame: _Frame) -> slice:
+        def span(frame: Frame) -> slice:
             start = frame.regs[register] + displacement
-            if start < 0 or start + size > frame.length:
-                raise Unsound(f"{_where(op)}: {size} bytes at {start} of {frame.length}")
+            if start < frame.head or start + size > frame.length:
+                raise Unsound(f"{where(op)}: {size} bytes at {start} of {_extent(frame)}")
+            start += frame.origin
             return slice(start, start + size)
 
         return span
 
-    def _entry(self, op: MapLoad | MapStore | MapAdd) -> tuple[StoredField, Callable[[_Frame], slice]]:
-        """The field that `op` touches, and the map's bytes that hold it."""
-        register, field = self._register[op.index], op.map.layout.field(op.field)
-        stride, offset, size, capacity = op.map.layout.size, field.offset, field.scalar.size, op.map.capacity
 
-        def span(frame: _Frame) -> slice:
-            start = _inside(frame.regs[register], capacity, op) * stride + offset
-            return slice(start, start + size)
-
-        return field, span
-
-
-def _where(op: Op) -> str:
-    return f"{type(op).__name__} of line {op.line}"
+def _extent(frame: Frame) -> str:
+    return f"{frame.head} … {frame.length}" if frame.head else str(frame.length)
 
 
 def _inside(index: int, size: int, op: Op) -> int:
     """`index`, which must lie in 0 … size−1."""
     if not 0 <= index < size:
-        raise Unsound(f"{_where(op)}: index {index} of {size}")
+        raise Unsound(f"{where(op)}: index {index} of {size}")
     return index
-
-
-def _wrapped(value: int, scalar: Scalar) -> int:
-    bits = 8 * scalar.size
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if scalar.signed and value >> (bits - 1) else value
-
-
-def _encoded(value: int, scalar: Scalar) -> bytes:
-    return (value & ((1 << 8 * scalar.size) - 1)).to_bytes(scalar.size, sys.byteorder)
 
 
 def _divided(function: Callable[[int, int], int]) -> Callable[[int, int], int]:
@@ -522,8 +502,9 @@ _COMPARE: Final[Mapping[Predicate, Callable[[Any, Any], bool]]] = {
     Predicate.GT: operator.gt,
     Predicate.GE: operator.ge,
 }
-_CONTEXT: Final[Mapping[ContextField, Callable[[_Frame], int]]] = {
+_CONTEXT: Final[Mapping[ContextField, Callable[[Frame], int]]] = {
     ContextField.LENGTH: lambda frame: frame.length,
+    ContextField.ROOM: lambda frame: max(frame.length, frame.info.room),
     ContextField.WIRE_LENGTH: lambda frame: max(frame.length, frame.info.wire_len),
     ContextField.TIMESTAMP: lambda frame: frame.info.timestamp,
     ContextField.NOW: lambda frame: frame.info.now,

@@ -4,7 +4,8 @@ Grammar of the text form (printer.py writes it, reader.py reads it; `;` starts a
 
     function   ::= "filter" NAME "{" site* map* table* block+ "}"
     site       ::= "site" "#"INT ":" EXCEPTION "at" LINE ":" COLUMN STRING ["in" STRING]      the guard; the file
-    map        ::= "map" "@"NAME ":" KIND "[" CAPACITY "]" "base" INT "{" (NAME ":" SCALAR),* "}"
+    map        ::= "map" "@"NAME ":" KIND "[" CAPACITY "]" "base" INT ["key" "[" ([TYPE-NAME ":"] SIZE),+ "]"]
+                   ["detail" INT] "{" (NAME ":" SCALAR),* "}"
     table      ::= "table" "$"NAME ":" ("ranges" (INT ".." INT),* | "values" INT,*)
     block      ::= LABEL ":" op* terminator
     op         ::= "%"INT "=" PURE-OP | EFFECT-OP
@@ -20,9 +21,18 @@ Grammar of the text form (printer.py writes it, reader.py reads it; `;` starts a
                  | "load" SIZE ORDER VALUE "+" INT      | "loadbytes" SIZE VALUE "+" INT
                  | "find" BYTES "in" VALUE "," VALUE
                  | "mapload" "@"NAME "[" VALUE "]" "." FIELD
+                 | "pack" (VALUE ":" SIZE),+            | "hash" "@"NAME VALUE
+                 | "mapfind" ["touch"] "@"NAME VALUE "," VALUE
+                 | "mapinsert" "@"NAME VALUE "," VALUE "{" VALUE,* "}"
+                 | "mapdelete" "@"NAME VALUE "," VALUE  | "lpmfind" "@"NAME VALUE
+                 | "bloomtest" "@"NAME VALUE            | "bloomadd" "@"NAME VALUE
+                 | "logbucket" INT VALUE                | "take" "@"NAME "[" VALUE "]" VALUE "," VALUE
     EFFECT-OP  ::= "store" SIZE ORDER VALUE "+" INT "," VALUE   | "storebytes" VALUE "+" INT "," VALUE
                  | "mapstore" "@"NAME "[" VALUE "]" "." FIELD "," VALUE
                  | "mapadd" "@"NAME "[" VALUE "]" "." FIELD "," VALUE
+                 | "emit" "@"NAME "{" VALUE,* "}"
+                 | "movehead" VALUE "," VALUE           | "mirror" VALUE "," VALUE
+                 | "prefetch" "@"NAME VALUE
                  | "check" VALUE "site" "#"INT
     terminator ::= "jump" LABEL | "branch" VALUE "," LABEL "," LABEL ["likely" | "unlikely"]
                  | "return" VALUE "," VALUE | "raise" "site" "#"INT
@@ -33,6 +43,8 @@ Rules of the house for ops:
 - Whatever may raise at run time is a `Check`, `Window` or `Raise` and names a `Site`. Every access to packet or map
   memory must be *proved* in bounds by the verifier from the checks and branches that dominate it; there is no check
   hidden in a load.
+- Packet offsets count from where the packet began when it arrived: what `push` adds lies at negative offsets, and
+  LENGTH is the end of the packet, whatever is pushed or pulled.
 - Concrete ops are final. Passes that only follow values use `operands` and `replace_operand`, and need no case an op.
 
 This file must not know: Python source, lowering, LLVM.
@@ -51,43 +63,25 @@ from nmjit.compiler.irdata import RangeTable as RangeTable
 from nmjit.compiler.irdata import Site as Site
 from nmjit.compiler.irdata import Table as Table
 from nmjit.compiler.irdata import ValueTable as ValueTable
+from nmjit.compiler.irmaps import BloomAdd as BloomAdd
+from nmjit.compiler.irmaps import BloomTest as BloomTest
+from nmjit.compiler.irmaps import EventEmit as EventEmit
+from nmjit.compiler.irmaps import KeyHash as KeyHash
+from nmjit.compiler.irmaps import LogBucket as LogBucket
+from nmjit.compiler.irmaps import LpmFind as LpmFind
+from nmjit.compiler.irmaps import MapAdd as MapAdd
+from nmjit.compiler.irmaps import MapDelete as MapDelete
+from nmjit.compiler.irmaps import MapFind as MapFind
+from nmjit.compiler.irmaps import MapInsert as MapInsert
+from nmjit.compiler.irmaps import MapLoad as MapLoad
+from nmjit.compiler.irmaps import MapStore as MapStore
+from nmjit.compiler.irmaps import PackKey as PackKey
+from nmjit.compiler.irmaps import Prefetch as Prefetch
+from nmjit.compiler.irmaps import RateTake as RateTake
+from nmjit.compiler.irop import Op as Op
+from nmjit.compiler.irop import Value as Value
 from nmjit.compiler.irtypes import BOOL, INT, VOID, Bytes, MapDecl, Scalar, Type
 from nmjit.compiler.record import record
-
-
-class Op:
-    """Base of all ops. Identity is equality: two equal-looking ops are two values."""
-
-    __slots__ = ()
-    operand_names: ClassVar[tuple[str, ...]] = ()
-    __match_args__: ClassVar[tuple[str, ...]] = ()
-    line: int
-    """Source line (1-based) that the op came from, 0 where none; for annotated dumps only."""
-
-    @property
-    def type(self) -> Type:
-        """Type of the op's value, VOID where it has none."""
-        raise NotImplementedError
-
-    def operands(self) -> tuple[Value, ...]:
-        """The values that this op reads, in order."""
-        return tuple(getattr(self, name) for name in self.operand_names)
-
-    def replace_operand(self, old: Value, new: Value) -> None:
-        """Read `new` wherever this op read `old`."""
-        for name in self.operand_names:
-            if getattr(self, name) is old:
-                setattr(self, name, new)
-
-    def __repr__(self) -> str:
-        """The op without its operands, which may be as many as the function has."""
-        values = ((name, getattr(self, name)) for name in self.__match_args__)
-        shown = (f"{name}={value!r}" for name, value in values if not isinstance(value, Op | BasicBlock | dict))
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-Value: TypeAlias = Op
-"""An op whose type is not VOID, as the operand of another."""
 
 
 @final
@@ -353,42 +347,28 @@ class StoreBytes(Op):
 
 @final
 @record
-class MapLoad(Op):
-    """Field `field` of entry `index`. Obligation: 0 ≤ index < capacity."""
+class MoveHead(Op):
+    """The packet, which began at offset `old`, begins at `head` from here on; bytes head … old−1, if any, become 0.
 
-    type = INT
-    operand_names: ClassVar[tuple[str, ...]] = ("index",)
-    map: MapDecl
-    index: Value
-    field: str
+    Obligations: head ≤ LENGTH; LENGTH − head ≤ ROOM; what is pushed at once, old − head, is at most MAX_PUSH.
+    """
+
+    type = VOID
+    operand_names: ClassVar[tuple[str, ...]] = ("old", "head")
+    old: Value
+    head: Value
     line: int = 0
 
 
 @final
 @record
-class MapStore(Op):
-    """Set field `field` of entry `index` to `value`, wrapped to the field. Obligation as for MapLoad."""
+class Mirror(Op):
+    """Copy the packet as it is, from `head` to LENGTH, to the bound port of index `port`."""
 
     type = VOID
-    operand_names: ClassVar[tuple[str, ...]] = ("index", "value")
-    map: MapDecl
-    index: Value
-    field: str
-    value: Value
-    line: int = 0
-
-
-@final
-@record
-class MapAdd(Op):
-    """Add `value` to field `field` of entry `index`, wrapped to the field, in one indivisible step."""
-
-    type = VOID
-    operand_names: ClassVar[tuple[str, ...]] = ("index", "value")
-    map: MapDecl
-    index: Value
-    field: str
-    value: Value
+    operand_names: ClassVar[tuple[str, ...]] = ("head", "port")
+    head: Value
+    port: Value
     line: int = 0
 
 
@@ -563,15 +543,22 @@ def may_raise(op: Op) -> bool:
 
 
 def writes_memory(op: Op) -> bool:
-    """Whether the op changes packet or map bytes."""
-    return isinstance(op, Store | StoreBytes | MapStore | MapAdd)
+    """Whether the op changes packet bytes, a map, or what else is seen outside the filter."""
+    return isinstance(op, _WRITES)
 
 
 _LOGIC = frozenset({BinaryKind.AND, BinaryKind.OR, BinaryKind.XOR})
-_PURE = (Const, Binary, Compare, Not, Select, Wrap, InSet, Lookup, Item, Context, Random)
+_PURE = (
+    Const, Binary, Compare, Not, Select, Wrap, InSet, Lookup, Item, Context, Random, PackKey, KeyHash, LogBucket,
+)  # fmt: skip
+_WRITES = (
+    Store, StoreBytes, MapStore, MapAdd, MapInsert, MapDelete, BloomAdd, RateTake, EventEmit, MoveHead, Mirror,
+    Prefetch,
+)  # fmt: skip
 
 OP_CLASSES: tuple[type[Op], ...] = (
     Const, Phi, Binary, Compare, Not, Select, Wrap, InSet, Lookup, Item, Window, Context, Random, Load, LoadBytes, Find,
-    Store, StoreBytes, MapLoad, MapStore, MapAdd, Check, Jump, Branch, Return, Raise,
+    Store, StoreBytes, MapLoad, MapStore, MapAdd, PackKey, KeyHash, MapFind, MapInsert, MapDelete, LpmFind, BloomTest,
+    BloomAdd, LogBucket, RateTake, EventEmit, MoveHead, Mirror, Prefetch, Check, Jump, Branch, Return, Raise,
 )  # fmt: skip
 """Every concrete op: printer, reader, wellformed, interp, obligations, transfer and emit each handle all of these."""

@@ -76,6 +76,8 @@ class ContextField(Enum):
 
     LENGTH = "length"
     """Bytes present, 0 … MAX_PACKET: the bound of every packet access."""
+    ROOM = "room"
+    """Most bytes that the packet may have after a push, LENGTH … MAX_PACKET."""
     WIRE_LENGTH = "wirelength"
     """Bytes on the wire, at least LENGTH, 0 … 2**32−1."""
     TIMESTAMP = "timestamp"

@@ -19,6 +19,8 @@ WINDOW_MAX: Final = 2**64 - 1
 """Largest integer that an operator of the language may yield."""
 MAX_PACKET: Final = 65_535
 """Most bytes of one packet that a filter sees, netmap's limit for a slot; accessors cut longer ones to it."""
+MAX_PUSH: Final = 128
+"""Most bytes that one `push` adds."""
 MAX_SNAPSHOT: Final = 64
 """Longest `Bytes` value, in bytes."""
 
@@ -101,20 +103,40 @@ class Layout:
 
 
 class MapKind(Enum):
-    """Kinds of map that the IR can address by entry index."""
+    """Kinds of map. What each is to a filter: lang/_maps.py; how its memory is laid out: maplayout.py."""
 
     ARRAY = "array"
+    """Entries 0 … capacity−1 of a layout, always present."""
     COUNTER = "counter"
+    """One u64 for each key of a small range, a copy for each worker, summed when read."""
+    HISTOGRAM = "histogram"
+    """As COUNTER; the index is a LogBucket."""
+    HASH = "hash"
+    """Keys to entries, at most `capacity` of them."""
+    LRU = "lru"
+    """As HASH, but a full set gives up an entry (second chance) instead of refusing."""
+    LPM = "lpm"
+    """Networks to entries; an address finds the longest that contains it."""
+    BLOOM = "bloom"
+    """A set of keys that forgets none and may take a stranger for a member; `capacity` counts blocks."""
+    EVENTS = "events"
+    """A ring of `capacity` records to user space, one for each worker."""
 
     def __str__(self) -> str:
         return self.value
 
 
+_SIGNED: Final = frozenset(("i8", "i16", "i32", "i64"))
+
+
 @dataclass(frozen=True, slots=True)
 class MapDecl:
-    """One map of a program: `capacity` entries of `layout`, addressed by index 0 … capacity−1.
+    """One map of a program: `capacity` entries of `layout`.
 
-    A COUNTER has one copy for each worker; its `key_base` is the key that lies at index 0.
+    COUNTER and HISTOGRAM have one copy for each worker; `key_base` is the key that lies at index 0 (ARRAY, COUNTER).
+    `key` holds the size in bytes (1, 2, 4, 6, 8 or 16) of each part of a key of HASH, LRU and BLOOM; of an LPM, the
+    size of an address. `detail` is the kind's own number: bits of precision of a HISTOGRAM, else 0. `key_types` names
+    what each part is to a user (`IPv4Address`, `u16` …), for views from outside.
     """
 
     name: str
@@ -122,8 +144,16 @@ class MapDecl:
     layout: Layout
     capacity: int
     key_base: int = 0
+    key: tuple[int, ...] = ()
+    detail: int = 0
+    key_types: tuple[str, ...] = ()
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of one copy."""
-        return self.layout.size * self.capacity
+    def key_signs(self) -> tuple[bool, ...]:
+        """Whether each part of a key is signed: `i8` … `i64` are."""
+        return tuple(name in _SIGNED for name in self.key_types) or (False,) * len(self.key)
+
+    @property
+    def key_size(self) -> int:
+        """Bytes of a packed key, a multiple of 8; 0 where the kind has none."""
+        return -(-sum(self.key) // 8) * 8

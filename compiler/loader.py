@@ -18,7 +18,7 @@ import nmjit
 from nmjit._filter import Filter
 from nmjit.compiler.errors import CompileError, Diagnostic
 from nmjit.compiler.source import SourceText, parse_text, syntax_refusal
-from nmjit.compiler.subset import LATER_NAMES, Text, later
+from nmjit.compiler.subset import Text
 
 Literal = int | str | bytes | bool | float | tuple[object, ...]
 _LITERALS: Final = (int, str, bytes, bool, float, tuple)
@@ -142,11 +142,9 @@ def _missing_name(source: SourceText, line: int, error: BaseException) -> Text |
         names = [alias.name for node in imports if node.lineno <= line for alias in node.names]
     elif isinstance(error, AttributeError) and error.obj is nmjit:
         names = [error.name or ""]
-    elif isinstance(error, NameError) and error.name in LATER_NAMES:
-        names = [error.name]
+    elif isinstance(error, NameError) and error.name in nmjit.__all__:
+        return f"the name {error.name} is not imported", f"write from nmjit import {error.name}."
     for name in names:
-        if name in LATER_NAMES:
-            return later(name)
         if name != "*" and not hasattr(nmjit, name):
             close = difflib.get_close_matches(name, nmjit.__all__, 1)
             cure = f"do you mean {close[0]}?" if close else f"it has: {', '.join(nmjit.__all__)}."

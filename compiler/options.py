@@ -19,12 +19,16 @@ class EmitOptions:
 
     `prefetch_distance` in packets, 0 for no prefetch. `workers` is the number of workers that share the maps: with one,
     additions need not be indivisible. With `paranoid`, whatever the verifier proved is tested again at run time, and
-    every access to memory is bounds-checked.
+    every access to memory is bounds-checked. With `slices`, look-ups in maps of `slice_bytes` or more are run ahead
+    for groups of `slice_group` packets, to have what they touch prefetched.
     """
 
     prefetch_distance: int = PREFETCH_DISTANCE
     workers: int = 1
     paranoid: bool = False
+    slices: bool = True
+    slice_bytes: int = 1 << 20
+    slice_group: int = 32
 
 
 DEFAULT_OPTIONS: Final = EmitOptions()

@@ -10,32 +10,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from nmjit.compiler.ir import (
     Binary,
+    BloomAdd,
+    BloomTest,
     Branch,
     Check,
     Compare,
     Const,
     Context,
+    EventEmit,
     Find,
     Function,
     InSet,
     Item,
     Jump,
+    KeyHash,
     Load,
     LoadBytes,
+    LogBucket,
     Lookup,
+    LpmFind,
     MapAdd,
+    MapDelete,
+    MapFind,
+    MapInsert,
     MapLoad,
     MapStore,
+    Mirror,
+    MoveHead,
     Not,
     Op,
+    PackKey,
     Phi,
+    Prefetch,
     Raise,
     Random,
     RangeTable,
+    RateTake,
     Return,
     Select,
     Site,
@@ -82,8 +97,14 @@ def _site(site: Site) -> str:
 
 def _map(declaration: MapDecl) -> str:
     fields = ", ".join(f"{field.name}: {field.scalar}" for field in declaration.layout.fields)
-    head = f"{declaration.name}: {declaration.kind}[{declaration.capacity}]"
-    return f"{head} base {declaration.key_base} {{{fields}}}"
+    head = f"{declaration.name}: {declaration.kind}[{declaration.capacity}] base {declaration.key_base}"
+    if declaration.key:
+        names = [f"{name}: " for name in declaration.key_types]
+        parts = [f"{name}{size}" for name, size in zip_longest(names, declaration.key, fillvalue="")]
+        head += f" key [{', '.join(parts)}]"
+    if declaration.detail:
+        head += f" detail {declaration.detail}"
+    return f"{head} {{{fields}}}"
 
 
 def _table(table: Table) -> str:
@@ -165,6 +186,33 @@ class _Names:
                 return f"find {_literal(op.needle)} in {self._values_text(op.start, op.end)}"
             case MapLoad():
                 return f"mapload {self._entry(op)}"
+        return self._keyed_text(op)
+
+    def _keyed_text(self, op: Op) -> str:
+        """The right side of an op about keys, or about maps that are looked up by them."""
+        match op:
+            case PackKey():
+                parts = zip(op.parts, op.sizes, strict=False)
+                return f"pack {', '.join(f'{self.value(part)}:{size}' for part, size in parts)}"
+            case KeyHash():
+                return f"hash @{op.map.name} {self.value(op.key)}"
+            case MapFind():
+                return f"mapfind {'touch ' if op.touch else ''}@{op.map.name} {self._values_text(op.key, op.hash)}"
+            case MapInsert():
+                key = self._values_text(op.key, op.hash)
+                return f"mapinsert @{op.map.name} {key} {{{self._values_text(*op.values)}}}"
+            case MapDelete():
+                return f"mapdelete @{op.map.name} {self._values_text(op.key, op.hash)}"
+            case LpmFind():
+                return f"lpmfind @{op.map.name} {self.value(op.address)}"
+            case BloomTest():
+                return f"bloomtest @{op.map.name} {self.value(op.hash)}"
+            case BloomAdd():
+                return f"bloomadd @{op.map.name} {self.value(op.hash)}"
+            case LogBucket():
+                return f"logbucket {op.precision} {self.value(op.a)}"
+            case RateTake():
+                return f"take @{op.map.name}[{self.value(op.index)}] {self._values_text(op.amount, op.now)}"
         raise AssertionError(f"no text form for {type(op).__name__}")
 
     def effect_text(self, op: Op) -> str:
@@ -179,6 +227,14 @@ class _Names:
                 return f"mapstore {self._entry(op)}, {self.value(op.value)}"
             case MapAdd():
                 return f"mapadd {self._entry(op)}, {self.value(op.value)}"
+            case EventEmit():
+                return f"emit @{op.map.name} {{{self._values_text(*op.values)}}}"
+            case MoveHead():
+                return f"movehead {self._values_text(op.old, op.head)}"
+            case Mirror():
+                return f"mirror {self._values_text(op.head, op.port)}"
+            case Prefetch():
+                return f"prefetch @{op.map.name} {self.value(op.place)}"
             case Check():
                 return f"check {self.value(op.condition)} {self._site(op.site)}"
             case Jump():

@@ -17,6 +17,8 @@ from nmjit.compiler.ir import (
     BasicBlock,
     Binary,
     BinaryKind,
+    BloomAdd,
+    BloomTest,
     Branch,
     ByteOrder,
     Check,
@@ -24,24 +26,36 @@ from nmjit.compiler.ir import (
     Const,
     Context,
     ContextField,
+    EventEmit,
     Find,
     Function,
     InSet,
     Item,
     Jump,
+    KeyHash,
     Load,
     LoadBytes,
+    LogBucket,
     Lookup,
+    LpmFind,
     MapAdd,
+    MapDelete,
+    MapFind,
+    MapInsert,
     MapLoad,
     MapStore,
+    Mirror,
+    MoveHead,
     Not,
     Op,
+    PackKey,
     Phi,
     Predicate,
+    Prefetch,
     Raise,
     Random,
     RangeTable,
+    RateTake,
     Return,
     Select,
     Site,
@@ -253,6 +267,8 @@ class _Reader:
         capacity = line.integer()
         line.expect("]", "base")
         key_base = line.integer()
+        key_types, key = self._key_parts(line) if line.accept("key") else ((), ())
+        detail = line.integer() if line.accept("detail") else 0
         line.expect("{")
         members: list[tuple[str, Scalar]] = []
         while not line.accept("}"):
@@ -261,7 +277,22 @@ class _Reader:
             field = "" if line.peek == ":" else line.name()
             line.expect(":")
             members.append((field, line.one_of(_SCALARS, "a scalar")))
-        self._maps[name] = MapDecl(name, kind, Layout.of(tuple(members)), capacity, key_base)
+        self._maps[name] = MapDecl(name, kind, Layout.of(tuple(members)), capacity, key_base, key, detail, key_types)
+
+    @staticmethod
+    def _key_parts(line: _Line) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Names of the parts' types, where they are there, and sizes."""
+        names: list[str] = []
+        sizes: list[int] = []
+        line.expect("[")
+        while not line.accept("]"):
+            if sizes:
+                line.expect(",")
+            if not line.peek.isdecimal():
+                names.append(line.name())
+                line.expect(":")
+            sizes.append(line.integer())
+        return tuple(names), tuple(sizes)
 
     def _table_declaration(self, line: _Line) -> None:
         line.expect("$")
@@ -331,16 +362,34 @@ class _Reader:
         line.take()
         return table
 
-    def _entry(self, line: _Line) -> tuple[MapDecl, Value, str]:
+    def _map(self, line: _Line) -> MapDecl:
         line.expect("@")
         name = line.name()
         if name not in self._maps:
             line.fail(f"there is no map {name}")
+        return self._maps[name]
+
+    def _place(self, line: _Line) -> tuple[MapDecl, Value]:
+        declaration = self._map(line)
         line.expect("[")
         index = self._value(line)
-        line.expect("]", ".")
+        line.expect("]")
+        return declaration, index
+
+    def _entry(self, line: _Line) -> tuple[MapDecl, Value, str]:
+        declaration, index = self._place(line)
+        line.expect(".")
         field = "" if line.peek in ("", ",") else line.name()
-        return self._maps[name], index, field
+        return declaration, index, field
+
+    def _values_of_fields(self, line: _Line) -> tuple[Value, ...]:
+        values: list[Value] = []
+        line.expect("{")
+        while not line.accept("}"):
+            if values:
+                line.expect(",")
+            values.append(self._value(line))
+        return tuple(values)
 
     def _settle(self, function: Function) -> None:
         """Replace the stand-ins by the values that the rest of the text defined."""
@@ -411,7 +460,39 @@ class _Reader:
                 return Find(*self._pair(line), needle)
             case "mapload":
                 return MapLoad(*self._entry(line))
+        return self._keyed(mnemonic, line)
+
+    def _keyed(self, mnemonic: str, line: _Line) -> Op:
+        match mnemonic:
+            case "pack":
+                pairs = self._items(line, self._key_part)
+                return PackKey(tuple(part for part, _ in pairs), tuple(size for _, size in pairs))
+            case "hash":
+                return KeyHash(self._map(line), self._value(line))
+            case "mapfind":
+                touch = line.accept("touch")
+                return MapFind(self._map(line), *self._pair(line), touch)
+            case "mapinsert":
+                return MapInsert(self._map(line), *self._pair(line), self._values_of_fields(line))
+            case "mapdelete":
+                return MapDelete(self._map(line), *self._pair(line))
+            case "lpmfind":
+                return LpmFind(self._map(line), self._value(line))
+            case "bloomtest":
+                return BloomTest(self._map(line), self._value(line))
+            case "bloomadd":
+                return BloomAdd(self._map(line), self._value(line))
+            case "logbucket":
+                precision = line.integer()
+                return LogBucket(self._value(line), precision)
+            case "take":
+                return RateTake(*self._place(line), *self._pair(line))
         line.fail(f"no op with a value is called {mnemonic!r}")
+
+    def _key_part(self, line: _Line) -> tuple[Value, int]:
+        part = self._value(line)
+        line.expect(":")
+        return part, line.integer()
 
     def _const(self, line: _Line) -> Const:
         declared = line.type()
@@ -453,6 +534,14 @@ class _Reader:
                 line.expect(",")
                 kind = MapStore if mnemonic == "mapstore" else MapAdd
                 return kind(declaration, index, field, self._value(line))
+            case "emit":
+                return EventEmit(self._map(line), self._values_of_fields(line))
+            case "movehead":
+                return MoveHead(*self._pair(line))
+            case "mirror":
+                return Mirror(*self._pair(line))
+            case "prefetch":
+                return Prefetch(self._map(line), self._value(line))
             case "check":
                 return Check(self._value(line), self._site(line))
             case "jump":

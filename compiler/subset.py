@@ -15,7 +15,7 @@ from nmjit.compiler.source import SourceText
 
 ADMITTED_STATEMENTS: Final[frozenset[type[ast.stmt]]] = frozenset({
     ast.Assign, ast.AugAssign, ast.AnnAssign, ast.If, ast.For, ast.While, ast.Match, ast.Break, ast.Continue, ast.Pass,
-    ast.Return, ast.Assert, ast.Expr,
+    ast.Return, ast.Assert, ast.Expr, ast.Delete,
 })  # fmt: skip
 ADMITTED_EXPRESSIONS: Final[frozenset[type[ast.expr]]] = frozenset({
     ast.Constant, ast.Name, ast.Attribute, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.IfExp, ast.NamedExpr, ast.Compare,
@@ -34,9 +34,8 @@ REFUSED_STATEMENTS: Final[dict[str, Text]] = {
     "TryStar": ("try is not supported: an exception ends the packet", "test the condition first, with an if."),
     "With": ("with is not supported in a filter", "open files and the like at the top of the module."),
     "Raise": ("raise is not supported in a filter", "return a verdict, or end the packet with an assert."),
-    "Global": ("a filter can't rebind globals", "keep state in a map: Array or Counter."),
+    "Global": ("a filter can't rebind globals", "keep state in a map: Array, HashMap, Counter …"),
     "Nonlocal": ("closures are not supported", "pass values as arguments."),
-    "Delete": ("del is not supported in a filter", "leave the name alone; it costs nothing."),
     "Import": ("import inside a filter is not supported", "import at the top of the module."),
     "ImportFrom": ("import inside a filter is not supported", "import at the top of the module."),
     "FunctionDef": ("a function inside a function is not supported", _TOP),
@@ -52,7 +51,7 @@ REFUSED_EXPRESSIONS: Final[dict[str, Text]] = {
     "SetComp": ("a set comprehension is not supported", "build the set at the top of the module."),
     "DictComp": ("a dict comprehension is not supported", "build constants at the top of the module."),
     "GeneratorExp": ("a generator is supported only as any(...) and all(...)", "write a loop."),
-    "Dict": ("a dict is not supported in a filter", "use match, or an Array."),
+    "Dict": ("a dict is not supported in a filter", "use match, or a HashMap at the top of the module."),
     "List": ("a list is supported only behind `in`", "write a tuple: (a, b)."),
     "Set": ("a set is supported only behind `in`", "build it at the top of the module, or write `x in {1, 2}`."),
     "JoinedStr": ("an f-string is not supported in a filter", "leave it out: compiled code shows no text."),
@@ -76,34 +75,6 @@ REFUSED_OPERATORS: Final[dict[str, Text]] = {
     "Pow": ("** is not supported in a filter", "multiply, or shift: 1 << n."),
     "MatMult": ("@ is not supported in a filter", "use an operator of integers."),
 }
-
-LATER_NAMES: Final = frozenset({
-    "Bloom", "Events", "HashMap", "Histogram", "LpmTrie", "LruHashMap", "RateLimit", "mirror",
-})  # fmt: skip
-"""Names of the language that this version does not have."""
-LATER_METHODS: Final = frozenset({"pull", "push"})
-"""Methods of the packet that this version does not have."""
-_LATER_CURES: Final = {
-    "HashMap": "use an Array with an index that you compute, or a Counter.",
-    "LruHashMap": "use an Array with an index that you compute, or a Counter.",
-    "LpmTrie": "use a NetworkSet.",
-    "Histogram": "use an Array of u64.",
-    "Bloom": "use an Array of u8.",
-    "Events": "count in a Counter.",
-    "RateLimit": "count in an Array, and compare with now().",
-    "mirror": "return redirect(PORT).",
-}
-
-
-def later(name: str) -> Text:
-    """What is said of a name of the language that this version does not have."""
-    return f"this version of nmjit has no {name} yet", _LATER_CURES[name]
-
-
-def refuse_later(source: SourceText, node: ast.AST, name: str) -> NoReturn:
-    """End the compilation: a name of the language that this version does not have."""
-    _refuse(source, node, later(name))
-
 
 MAX_ADDRESS_SHIFT = 127
 """Largest amount by which the integer of an address is shifted right."""

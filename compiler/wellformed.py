@@ -2,7 +2,7 @@
 
 Findings are values, to be asserted empty by tests or printed under their ops. Checked are the shape of blocks, that
 definitions dominate uses, that phis match predecessors, operand types, and the parameters of ops (sizes, moduli, map
-fields, tables, sites). What must hold at run time (bounds, divisors) is the verifier's.
+kinds, keys and fields, tables, sites). What must hold at run time (bounds, divisors) is the verifier's.
 
 This file must not know: values at run time, the source.
 """
@@ -14,34 +14,51 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from nmjit._hash import MAX_KEY
+from nmjit._histogram import MAX_PRECISION
+from nmjit._rate import RateLimit
 from nmjit.compiler.dominance import DominatorTree
 from nmjit.compiler.ir import (
     BasicBlock,
     Binary,
     BinaryKind,
+    BloomAdd,
+    BloomTest,
     Branch,
     Check,
     Compare,
     Const,
     Context,
+    EventEmit,
     Find,
     Function,
     InSet,
     Item,
     Jump,
+    KeyHash,
     Load,
     LoadBytes,
+    LogBucket,
     Lookup,
+    LpmFind,
     MapAdd,
+    MapDelete,
+    MapFind,
+    MapInsert,
     MapLoad,
     MapStore,
+    Mirror,
+    MoveHead,
     Not,
     Op,
+    PackKey,
     Phi,
     Predicate,
+    Prefetch,
     Raise,
     Random,
     RangeTable,
+    RateTake,
     Return,
     Select,
     Store,
@@ -50,8 +67,9 @@ from nmjit.compiler.ir import (
     Value,
     Window,
     Wrap,
+    writes_memory,
 )
-from nmjit.compiler.irtypes import BOOL, INT, MAX_SNAPSHOT, VOID, Bytes, Scalar, Type
+from nmjit.compiler.irtypes import BOOL, INT, MAX_SNAPSHOT, VOID, Bytes, Layout, MapDecl, MapKind, Scalar, Type
 
 _TERMINATORS: Final = frozenset((Jump, Branch, Return, Raise))
 _ACCESS_SIZES: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 16))
@@ -59,6 +77,28 @@ _SCALAR_SIZES: Final = frozenset((1, 2, 4, 8, 16))
 _MODULI: Final = frozenset((8, 16, 32, 64))
 _LOGICAL: Final = frozenset((BinaryKind.AND, BinaryKind.OR, BinaryKind.XOR))
 _MODULAR: Final = _LOGICAL | {BinaryKind.ADD, BinaryKind.SUB, BinaryKind.MUL, BinaryKind.SHL}
+_KEY_SIZES: Final = frozenset((1, 2, 4, 6, 8, 16))
+_KEYED: Final = frozenset((MapKind.HASH, MapKind.LRU))
+_HASHED: Final = _KEYED | {MapKind.BLOOM}
+_DENSE: Final = frozenset((MapKind.ARRAY, MapKind.COUNTER, MapKind.HISTOGRAM))
+_WITH_ENTRIES: Final = _KEYED | _DENSE | {MapKind.LPM}
+_KINDS: Final[dict[type[Op], frozenset[MapKind]]] = {
+    MapLoad: _WITH_ENTRIES,
+    MapStore: _WITH_ENTRIES,
+    MapAdd: _WITH_ENTRIES,
+    KeyHash: _HASHED,
+    MapFind: _KEYED,
+    MapInsert: _KEYED,
+    MapDelete: _KEYED,
+    LpmFind: frozenset((MapKind.LPM,)),
+    BloomTest: frozenset((MapKind.BLOOM,)),
+    BloomAdd: frozenset((MapKind.BLOOM,)),
+    RateTake: _WITH_ENTRIES - {MapKind.COUNTER, MapKind.HISTOGRAM},
+    EventEmit: frozenset((MapKind.EVENTS,)),
+    Prefetch: _HASHED | {MapKind.LPM, MapKind.ARRAY},
+}
+"""Ops that name a map, and the kinds that each may name."""
+_BUCKET: Final = Layout.of(tuple((field.name, Scalar(field.width.bits // 8)) for field in RateLimit.__struct__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +109,19 @@ class Finding:
     message: str
 
 
-def findings(function: Function) -> list[Finding]:
+def findings(function: Function, *, is_slice: bool = False) -> list[Finding]:
     """All faults of `function`; an empty list where it is well-formed.
 
-    Faults of shape (terminators, targets) come alone: while there are any, nothing else is looked at.
+    Faults of shape (terminators, targets) come alone: while there are any, nothing else is looked at. `is_slice` where
+    the function is to run ahead of the filter: then it may prefetch, and may have no effect.
     """
     shape = list(_shape(function))
-    return shape or [*_reachability(function), *_definitions(function), *_phis(function), *_ops(function)]
+    if shape:
+        return shape
+    return [
+        *_reachability(function), *_definitions(function), *_phis(function), *_ops(function),
+        *_effects(function, is_slice),
+    ]  # fmt: skip
 
 
 def _shape(function: Function) -> Iterator[Finding]:
@@ -161,20 +207,56 @@ def _phis(function: Function) -> Iterator[Finding]:
 def _ops(function: Function) -> Iterator[Finding]:
     sites, maps, tables = set(function.sites), set(function.maps), set(function.tables)
     faulty_tables = {table: message for table in function.tables for message in _table_faults(table)}
+    faulty_maps = {decl: message for decl in function.maps for message in _map_faults(decl)}
     for op in function.ops():
         for message in _PARAMETERS[type(op)](op):
             yield Finding(op, message)
         match op:
             case Window(site=site) | Check(site=site) | Raise(site=site) if site not in sites:
                 yield Finding(op, "names a site that the function does not list")
-            case MapLoad() | MapStore() | MapAdd():
-                if op.map not in maps:
-                    yield Finding(op, "names a map that the function does not list")
+            case _ if (kinds := _KINDS.get(type(op))) is not None:
+                for message in _named_map(op.map, kinds, maps, faulty_maps):  # type: ignore[attr-defined]
+                    yield Finding(op, message)
             case InSet(table=table) | Lookup(table=table):
                 if table not in tables:
                     yield Finding(op, "names a table that the function does not list")
                 elif table in faulty_tables:
                     yield Finding(op, faulty_tables[table])
+
+
+def _effects(function: Function, is_slice: bool) -> Iterator[Finding]:
+    """A filter does not prefetch; a slice does nothing else."""
+    for op in function.ops():
+        match op:
+            case Prefetch():
+                if not is_slice:
+                    yield Finding(op, "prefetches in a function that is no slice")
+            case _ if is_slice and (writes_memory(op) or (isinstance(op, MapFind) and op.touch)):
+                yield Finding(op, "has an effect in a slice")
+
+
+def _named_map(
+    decl: MapDecl, kinds: frozenset[MapKind], listed: set[MapDecl], faulty: dict[MapDecl, str]
+) -> Iterator[str]:
+    if decl not in listed:
+        yield "names a map that the function does not list"
+    if decl in faulty:
+        yield faulty[decl]
+    if decl.kind not in kinds:
+        yield f"map {decl.name} is of kind {decl.kind}, which has no such op"
+
+
+def _map_faults(decl: MapDecl) -> Iterator[str]:
+    """What is wrong with a declaration; of an LPM, the key is one address."""
+    if decl.capacity < 1:
+        yield f"map {decl.name} has no entries"
+    if bool(decl.key) is not (decl.kind in _HASHED or decl.kind is MapKind.LPM):
+        yield f"map {decl.name} has {'a' if decl.key else 'no'} key"
+    parts = 1 if decl.kind is MapKind.LPM else MAX_KEY
+    if not _KEY_SIZES.issuperset(decl.key) or decl.key_size > MAX_KEY or len(decl.key) > parts:
+        yield f"map {decl.name} can have no such key"
+    if decl.key_types and len(decl.key_types) != len(decl.key):
+        yield f"map {decl.name} does not name the type of each part of its key"
 
 
 def _table_faults(table: Table) -> Iterator[str]:
@@ -288,6 +370,47 @@ def _map_access(op: MapLoad | MapStore | MapAdd) -> Iterator[str]:
         yield f"map {op.map.name} has no field {op.field!r}"
 
 
+def _pack_key(op: PackKey) -> Iterator[str]:
+    if len(op.parts) != len(op.sizes) or not op.parts:
+        yield "a key needs parts, and a size for each"
+    for size in op.sizes:
+        if size not in _KEY_SIZES:
+            yield f"no part of a key has {size} bytes"
+    if sum(op.sizes) > MAX_KEY:
+        yield f"a key has at most {MAX_KEY} bytes"
+    yield from _typed(*((part, INT) for part in op.parts if part.type is not BOOL))
+
+
+def _key(op: KeyHash | MapFind | MapInsert | MapDelete) -> Iterator[str]:
+    if op.key.type != Bytes(op.map.key_size):
+        yield f"an operand is {op.key.type}, not {Bytes(op.map.key_size)}"
+    if not isinstance(op, KeyHash):
+        yield from _typed((op.hash, INT))
+
+
+def _fields(op: MapInsert | EventEmit) -> Iterator[str]:
+    if len(op.values) != len(op.map.layout.fields):
+        yield f"map {op.map.name} has {len(op.map.layout.fields)} fields, not {len(op.values)}"
+    yield from _typed(*((value, INT) for value in op.values))
+
+
+def _insert(op: MapInsert) -> Iterator[str]:
+    yield from _key(op)
+    yield from _fields(op)
+
+
+def _bucket(op: LogBucket) -> Iterator[str]:
+    if not 1 <= op.precision <= MAX_PRECISION:
+        yield f"no histogram has {op.precision} bits of precision"
+    yield from _typed((op.a, INT))
+
+
+def _take(op: RateTake) -> Iterator[str]:
+    yield from _typed((op.index, INT), (op.amount, INT), (op.now, INT))
+    if op.map.layout != _BUCKET:
+        yield f"map {op.map.name} does not hold token buckets"
+
+
 def _fine(_: Op) -> Iterator[str]:
     return iter(())
 
@@ -314,6 +437,20 @@ _PARAMETERS: Final[dict[type[Op], Callable[..., Iterator[str]]]] = {
     MapLoad: _map_access,
     MapStore: _map_access,
     MapAdd: _map_access,
+    PackKey: _pack_key,
+    KeyHash: _key,
+    MapFind: _key,
+    MapInsert: _insert,
+    MapDelete: _key,
+    LpmFind: lambda op: _typed((op.address, INT)),
+    BloomTest: lambda op: _typed((op.hash, INT)),
+    BloomAdd: lambda op: _typed((op.hash, INT)),
+    LogBucket: _bucket,
+    RateTake: _take,
+    EventEmit: _fields,
+    MoveHead: lambda op: _typed((op.old, INT), (op.head, INT)),
+    Mirror: lambda op: _typed((op.head, INT), (op.port, INT)),
+    Prefetch: lambda op: _typed((op.place, INT)),
     Check: lambda op: _typed((op.condition, BOOL)),
     Jump: _fine,
     Branch: lambda op: _typed((op.condition, BOOL)),

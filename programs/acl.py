@@ -4,7 +4,7 @@ The first rule that matches decides. Drops what a DROP rule decides; passes the 
 a protocol holds only where that header is there and whole, so not for later fragments; ICMP is ICMPv6 over IPv6.
 
 The list is data. Loops over it are written out when the filter is compiled, and what a rule leaves open costs nothing.
-Cost: at most 399 operations a packet; touches no byte beyond 18,507.
+Cost: at most 398 operations a packet; touches no byte beyond 18,507.
 """
 
 from enum import Enum

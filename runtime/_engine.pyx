@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EBADMSG, EINVAL, EMSGSIZE, ENODATA, EOPNOTSUPP, EPROTONOSUPPORT, ESPIPE, ESTALE, EXDEV
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from nmjit.runtime.errors import PortError
 from nmjit.runtime.linktypes import describe
@@ -23,6 +23,7 @@ include "csrc/engine.pxi"
 
 ctypedef port *port_pointer
 
+OPS_ADDRESS = <uintptr_t>&nmjit_ops_table
 BUFFER_SIZE = MEM_BUFFER_SIZE
 RUN_ENDS = ("stopped", "limit", "idle", "blocked", "end")
 POLICIES = {"backpressure": WORKER_BACKPRESSURE, "drop": WORKER_DROP}
@@ -354,17 +355,27 @@ cdef class CaptureWriter(Port):
             self.discard()
 
 
+include "_maps.pxi"
+
+
 cdef class Program:
-    """A batch function with its exception counters and the addresses of its maps."""
+    """A batch function with its exception counters and the addresses of its maps.
+
+    headroom: bytes that it may push in front of a packet; resizes: it pushes or pulls; mirrors: it makes copies.
+    """
 
     cdef worker_program c_program
     cdef readonly int num_sites
 
-    def __cinit__(self, uintptr_t address, uint32_t num_sites=0, map_addresses=()):
+    def __cinit__(self, uintptr_t address, uint32_t num_sites=0, map_addresses=(), *, uint32_t headroom=0,
+                  bint resizes=False, bint mirrors=False):
         if address == 0:
             raise ValueError("a batch function has an address")
         self.num_sites = num_sites
         self.c_program.fn = <nmjit_batch_fn>address
+        self.c_program.headroom = headroom
+        self.c_program.resizes = resizes
+        self.c_program.mirrors = mirrors
         self.c_program.exceptions = <uint64_t *>calloc(num_sites + 1, sizeof(uint64_t))
         self.c_program.maps = <void **>calloc(len(map_addresses) + 1, sizeof(void *))
         if self.c_program.exceptions == NULL or self.c_program.maps == NULL:
@@ -385,7 +396,9 @@ cdef class Worker:
     """The loop of a running filter over one arrival port; see csrc/worker.h.
 
     `routes` says by verdict number where packets go (no entry: nowhere), `outputs` where REDIRECT goes by bound port
-    (None: unbound, the packet is dropped and counted). The code and the maps must outlive the worker.
+    (None: unbound, the packet is dropped and counted). Copies that the filter makes go to the same outputs, or with
+    forget_mirrors are only counted. Batches stay outside while somebody is inside `gate`, at which the worker has the
+    number `number`; that is also its number among those that share the maps. Code and maps must outlive the worker.
     """
 
     cdef worker c_worker
@@ -393,11 +406,13 @@ cdef class Worker:
     cdef Port source
     cdef list ports
     cdef list programs
+    cdef Gate gate
     cdef bint running
     cdef object __weakref__
 
     def __cinit__(self, Program program not None, Port source not None, *, routes=None, outputs=(),
-                  str policy="backpressure", uint64_t seed=0, uint32_t batch=256, uint16_t port=0, uint16_t queue=0):
+                  str policy="backpressure", uint64_t seed=0, uint32_t batch=256, uint16_t port=0, uint16_t queue=0,
+                  bint forget_mirrors=False, Gate gate=None, uint32_t number=0):
         cdef worker_config config
         memset(&config, 0, sizeof(config))
         self.source = source
@@ -415,6 +430,10 @@ cdef class Worker:
             self.c_outputs[<int>i] = self.claim(each)
         config.outputs = self.c_outputs
         config.num_outputs = <uint32_t>len(outputs)
+        config.forget_mirrors = forget_mirrors
+        config.gate = NULL if gate is None else &gate.c_gate
+        config.number = number
+        self.gate = gate
         config.policy = POLICIES[policy]
         config.batch = batch
         config.seed = seed
@@ -424,7 +443,7 @@ cdef class Worker:
         if err == -EXDEV:
             raise ValueError(f"packets of {source.name} cannot be sent to every one of the outputs")
         if err == -EINVAL:
-            raise ValueError("a port in the wrong direction, or a batch that is not 1 to 4096 packets")
+            raise ValueError(f"a port in the wrong direction, a batch not of 1 to 4096 packets, or a number of {GATE_WORKERS} or more")
         if err < 0:
             raise port_error(source.name, err)
 
@@ -488,107 +507,4 @@ cdef class Worker:
         return (<Program>self.programs[-1]).exceptions()
 
 
-cdef class MapMemory:
-    """Zeroed memory for one map, shared by file descriptor. Gives its bytes by the buffer protocol, writable."""
-
-    cdef mapmem c_mem
-
-    def __cinit__(self, size_t nbytes, str name="nmjit-map"):
-        cdef bytes encoded = name.encode()
-        cdef int err = mapmem_open(&self.c_mem, encoded, nbytes)
-        if err < 0:
-            raise ValueError("a map has at least one byte") if err == -EINVAL else OSError(-err, os.strerror(-err))
-
-    def __dealloc__(self):
-        mapmem_close(&self.c_mem)
-
-    def __len__(self):
-        return self.c_mem.size
-
-    @property
-    def address(self):
-        """Where the memory lies in this process."""
-        return <uintptr_t>self.c_mem.memory
-
-    def fileno(self):
-        """The memfd, owned by this object."""
-        return self.c_mem.fd
-
-    def __getbuffer__(self, Py_buffer *buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, self.c_mem.memory, self.c_mem.size, False, flags)
-
-
-cdef class PacketRun:
-    """Packets of an application on their way through a batch function, one batch at a time."""
-
-    cdef arena c_arena
-    cdef nmjit_ctx ctx
-    cdef uint32_t cells
-
-    def __cinit__(self, Program program, uint32_t cells, size_t longest, bint guard):
-        self.cells = cells
-        memset(&self.ctx, 0, sizeof(self.ctx))
-        cdef int err = arena_open(&self.c_arena, cells, longest, guard)
-        self.ctx.verdicts = <uint8_t *>calloc(cells, sizeof(uint8_t))
-        self.ctx.sites = <uint16_t *>calloc(cells, sizeof(uint16_t))
-        self.ctx.ports = <int16_t *>calloc(cells, sizeof(int16_t))
-        if err < 0 or self.ctx.verdicts == NULL or self.ctx.sites == NULL or self.ctx.ports == NULL:
-            raise MemoryError
-        self.ctx.exceptions = program.c_program.exceptions
-        self.ctx.maps = program.c_program.maps
-
-    def __dealloc__(self):
-        arena_close(&self.c_arena)
-        free(self.ctx.verdicts)
-        free(self.ctx.sites)
-        free(self.ctx.ports)
-
-    cdef int place(self, uint32_t i, const uint8_t[::1] packet, uint32_t wire_length, uint64_t timestamp) except -1:
-        cdef const uint8_t *data = first_byte(packet)
-        arena_place(&self.c_arena, i, data, <uint32_t>packet.shape[0], wire_length, timestamp)
-        self.ctx.sites[i] = 0
-        self.ctx.ports[i] = -1
-        return 0
-
-    cdef void run(self, Program program, uint32_t count, uint16_t port, uint16_t queue):
-        cdef nmjit_batch batch
-        arena_batch(&self.c_arena, count, &batch)
-        batch.port = port
-        batch.queue = queue
-        with nogil:
-            program.c_program.fn(&batch, &self.ctx)
-
-
-def run_packets(Program program not None, packets, *, timestamps=None, wire_lengths=None, uint64_t seed=0,
-                uint64_t first_packet=0, uint16_t port=0, uint16_t queue=0, bint guard=False, uint32_t batch=256):
-    """Run a batch function compiled for descriptors over copies of `packets`, in order.
-
-    Gives four lists, one entry a packet: verdict numbers, bytes afterwards, 1 + site for each ABORTED packet (else 0),
-    bound port of each REDIRECT (else −1). The program counts exceptions. timestamps in ns; wire_lengths in bytes, no
-    less than the packet's; guard: each packet ends at a page that may not be touched, so that a read or write behind
-    it ends the process. ValueError: lists of different lengths, or a batch of 0 packets.
-    """
-    cdef Py_ssize_t start, total = len(packets)
-    cdef uint32_t i, n
-    cdef PacketRun runner
-    times = [0] * total if timestamps is None else timestamps
-    wires = [len(packet) for packet in packets] if wire_lengths is None else wire_lengths
-    if batch == 0 or len(times) != total or len(wires) != total:
-        raise ValueError("every packet needs its timestamp and wire length, and a batch a packet")
-    runner = PacketRun(program, min(batch, max(total, 1)), max(map(len, packets), default=0), guard)
-    runner.ctx.seed = seed
-    verdicts, after, sites, ports = [], [], [], []
-    for start in range(0, total, batch):
-        n = <uint32_t>min(total - start, batch)
-        for i in range(n):
-            runner.place(i, packets[start + i], max(wires[start + i], len(packets[start + i])), times[start + i])
-        runner.ctx.packet_number = first_packet + start
-        runner.run(program, n, port, queue)
-        runner.ctx.now = max(runner.ctx.now, *times[start:start + n])
-        for i in range(n):
-            data = <char *>arena_packet(&runner.c_arena, i)
-            verdicts.append(runner.ctx.verdicts[i])
-            after.append(PyBytes_FromStringAndSize(data, len(packets[start + i])))
-            sites.append(runner.ctx.sites[i])
-            ports.append(runner.ctx.ports[i])
-    return verdicts, after, sites, ports
+include "_packets.pxi"

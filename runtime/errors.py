@@ -1,4 +1,5 @@
-"""What the runtime raises: `NotSupported` is about this machine, `PortError` about a port.
+"""What the runtime raises: `NotSupported` is about this machine, `PortError` about a port, `MapFileError` about a map's
+file.
 
 Anything else that escapes is a bug of ours and is left to raise. This file must not know: engines, ports, filters.
 """
@@ -39,3 +40,15 @@ class PortError(Exception):
         place = [f"record {self.record}"] if self.record is not None else []
         place += [f"byte {self.offset}"] if self.offset is not None else []
         return f"{self.port}: {self.reason}" + (f" ({', '.join(place)})" if place else "")
+
+
+class MapFileError(Exception):
+    """A file cannot be used as a map's memory: its path, and why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"

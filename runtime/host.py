@@ -13,9 +13,11 @@ This file must not know: command lines, compilers, how a packet moves. Embedding
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Protocol
 
@@ -55,21 +57,28 @@ class LoadedProgram(Protocol):
     def workers(self) -> int:
         """How many workers may run the code at once: with one, additions to shared maps are not indivisible."""
 
-    def address_for(self, accessor: Accessor) -> int:
-        """Address of the batch function for packets that lie as `accessor` says."""
+    def engine_program(self, accessor: Accessor, map_addresses: Sequence[int]) -> _engine.Program:
+        """The code for `accessor` as a worker takes it, with the addresses of one worker's maps."""
 
-    def new_maps(self, workers: int) -> Mapping[str, LiveMap]:
-        """Memory for the maps, for so many workers, with their first contents."""
+    def new_maps(self, workers: int, *, seed: int, gate: _engine.Gate, pin: Path | None) -> Mapping[str, LiveMap]:
+        """Memory for the maps, for so many workers, with their first contents or what is pinned."""
 
 
 class Instance:
-    """A program attached to a port: its maps, live, and what its workers count."""
+    """A program attached to a port: its maps, live, and what its workers count.
 
-    def __init__(self, program: LoadedProgram, port: MemoryPort, outputs: Mapping[str, MemoryPort]) -> None:
+    Whatever Python writes to a map is written between batches. Tables hash by a seed that is new at each start.
+    """
+
+    def __init__(
+        self, program: LoadedProgram, port: MemoryPort, outputs: Mapping[str, MemoryPort], pin: Path | None
+    ) -> None:
         self.program = program
         self.port = port
         self.outputs = outputs
-        self.maps: Mapping[str, LiveMap] = program.new_maps(port.queues)
+        self.gate = _engine.Gate()
+        seed = int.from_bytes(os.urandom(8), "little")
+        self.maps: Mapping[str, LiveMap] = program.new_maps(port.queues, seed=seed, gate=self.gate, pin=pin)
         self._workers: list[_engine.Worker] = []
 
     def add_worker(self, worker: _engine.Worker) -> None:
@@ -124,13 +133,16 @@ class Host:
         policy: Literal["backpressure", "drop"] = "backpressure",
         batch: int = 256,
         seed: int = 0,
+        pin: Path | None = None,
     ) -> Instance:
         """Let `program` filter what arrives at `port`, once the host starts.
 
         `passed` is where PASS goes: the wire of that port, or by default up to the host. `outputs` binds the filter's
-        ports by name; packets for others are dropped and counted. `policy` says what a full destination does. An
-        output needs as many queues as `port` has, and takes packets from one port other than itself. ValueError: else.
-        LifecycleError: the host runs or is closed. PortSpecError, NotSupported: as for `open`.
+        ports by name; packets for others are dropped and counted. `policy` says what a full destination does. An output
+        needs as many queues as `port` has, and takes packets from one port other than itself. ValueError: else. With
+        `pin`, maps are files in that folder, kept when the host is gone and taken up again by the next. MapFileError:
+        such a file is another map's, or in use. LifecycleError: the host runs or is closed. PortSpecError,
+        NotSupported: as for `open`.
         """
         state = after(self._state, Event.ATTACH)
         source = self.open(port)
@@ -142,7 +154,7 @@ class Host:
             raise ValueError(f"an output has fewer queues than {port}")
         if source.queues > program.workers:
             raise ValueError(f"{port} has {source.queues} queues: load the program with workers={source.queues}")
-        instance = Instance(program, source, bound)
+        instance = Instance(program, source, bound, pin)
         for queue in range(source.queues):
             to = onward.forwarded(queue) if onward else source.host(queue)
             instance.add_worker(_worker(instance, queue, to, policy, batch, seed))
@@ -223,7 +235,7 @@ def _worker(
     """The worker of one queue: the program's code, the queue's copies of its maps, and where packets go."""
     program = instance.program
     addresses = [instance.maps[decl.name].address(queue) for decl in program.maps]
-    code = _engine.Program(program.address_for(LIVE_ACCESSOR), len(program.sites), addresses)
+    code = program.engine_program(LIVE_ACCESSOR, addresses)
     return _engine.Worker(
         code,
         instance.port.arrival(queue),
@@ -235,4 +247,6 @@ def _worker(
         seed=seed,
         batch=batch,
         queue=queue,
+        gate=instance.gate,
+        number=queue,
     )

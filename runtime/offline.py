@@ -10,18 +10,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from nmjit._verdict import PASS, REDIRECT, TX, VERDICTS
-from nmjit.compiler.irtypes import MapDecl
+from nmjit.compiler.irtypes import MapDecl, MapKind
 from nmjit.runtime import _engine
+from nmjit.runtime.contents import MapContents, map_contents, plain_maps
 from nmjit.runtime.program import BACKENDS, DESCRIPTORS, Frame, PacketResult, Program
 
-MapContents = dict[int, int | dict[str, int]]
-"""Entries of a map by key: integers, or structs by field."""
 Progress = Callable[[int, int], bool]
 """Called between stretches with (bytes done, bytes in all); False asks the run to stop."""
 FIRST_STRETCH: Final = 256
@@ -41,7 +40,8 @@ class Disagreement(Exception):
 class RunResult:
     """Counts of one run. `aborted` is (line, exception, count), sorted; `seconds` is the time spent on packets.
 
-    `maps` are the maps after the last packet: by name, the entries that are not all 0, by key; a struct by its fields.
+    `maps` are the maps after the last packet: by name, what contents.py makes of their entries. `mirrored` copies were
+    made for ports.
     """
 
     filter: str
@@ -52,6 +52,7 @@ class RunResult:
     verdicts: dict[str, int]
     aborted: list[dict[str, Any]] = field(default_factory=list)
     maps: dict[str, MapContents] = field(default_factory=dict)
+    mirrored: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The object of docs/json.md, `nmjit run`."""
@@ -64,6 +65,7 @@ class RunResult:
             "verdicts": dict(self.verdicts),
             "aborted": list(self.aborted),
             "maps": plain_maps(self.maps),
+            "mirrored": self.mirrored,
         }
 
 
@@ -75,30 +77,36 @@ def run_capture(
     verdict: str | None = None,
     backend: str = "jit",
     progress: Progress | None = None,
+    pin: Path | None = None,
 ) -> RunResult:
     """Run over every packet of the capture `source`.
 
     Writes to `target` the packets of `verdict`, or without one those that go on: PASS, TX and REDIRECT. `backend` all
-    runs every back end and raises Disagreement at the first packet on which two differ. PortError where a file can't be
-    read or written; the packets before a corrupt record have then been filtered, and nothing is written.
+    runs every back end and raises Disagreement at the first packet on which two differ. With `pin`, native maps are
+    files in that folder, which keep what they hold from run to run; MapFileError where one is another map's, or in use.
+    PortError where a file can't be read or written; the packets before a corrupt record have then been filtered, and
+    nothing is written.
     """
     wanted = {verdict} if verdict else {PASS.name, TX.name, REDIRECT.name}
     ask = progress or (lambda _done, _total: True)
     if backend == "jit":
-        return _run_native(program, source, target, wanted, ask)
+        return _run_native(program, source, target, wanted, ask, pin)
     return _run_slow(program, source, target, wanted, ask, backend)
 
 
-def _run_native(program: Program, source: Path, target: Path | None, wanted: set[str], ask: Progress) -> RunResult:
+def _run_native(
+    program: Program, source: Path, target: Path | None, wanted: set[str], ask: Progress, pin: Path | None
+) -> RunResult:
     artifact = program.artifact(DESCRIPTORS)
     reader = _engine.CaptureReader(source)
-    maps = program.new_maps()
+    maps = program.new_maps(pin=pin)
     addresses = [maps[decl.name].address(0) for decl in artifact.maps]
-    code = _engine.Program(program.address_for(DESCRIPTORS), len(artifact.sites), addresses)
+    code = program.engine_program(DESCRIPTORS, addresses)
     with _writer(target, reader) as writer:
         routes = {} if writer is None else {v.value: writer for v in VERDICTS if v.name in wanted}
         redirected = writer if REDIRECT.name in wanted else None
-        worker = _engine.Worker(code, reader, routes=routes, outputs=[redirected] * len(artifact.ports))
+        outputs = [redirected] * len(artifact.ports)
+        worker = _engine.Worker(code, reader, routes=routes, outputs=outputs, forget_mirrors=True)
         start = time.perf_counter()
         stretch = FIRST_STRETCH
         while worker.run(stretch) != "end" and ask(reader.offset, reader.size):
@@ -110,24 +118,8 @@ def _run_native(program: Program, source: Path, target: Path | None, wanted: set
     for site, count in zip(artifact.sites, worker.exceptions(), strict=True):
         aborted[site.line, site.exception] += count
     held = {decl.name: map_contents(decl, maps[decl.name].entries()) for decl in artifact.maps}
-    return RunResult(
-        program.label, "jit", stats["rx_packets"], stats["rx_bytes"], seconds, verdicts, _aborted(aborted), held
-    )
-
-
-def plain_maps(maps: Mapping[str, MapContents]) -> dict[str, dict[str, int | dict[str, int]]]:
-    """Maps as JSON has them: keys are text."""
-    return {name: {str(key): value for key, value in held.items()} for name, held in maps.items()}
-
-
-def map_contents(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> MapContents:
-    """The entries of a map that are not all 0, by key."""
-    names = [field.name for field in decl.layout.fields]
-    found: MapContents = {}
-    for index, entry in enumerate(entries):
-        if any(entry):
-            found[index + decl.key_base] = entry[0] if names == [""] else dict(zip(names, entry, strict=True))
-    return found
+    packets, octets, mirrored = stats["rx_packets"], stats["rx_bytes"], stats["mirrored"] + stats["mirror_dropped"]
+    return RunResult(program.label, "jit", packets, octets, seconds, verdicts, _aborted(aborted), held, mirrored)
 
 
 def _aborted(counts: Counter[tuple[int, str]]) -> list[dict[str, Any]]:
@@ -155,7 +147,7 @@ def _run_slow(
     runners = _runners(program, backend)
     verdicts = {v.name: 0 for v in VERDICTS}
     aborted: Counter[tuple[int, str]] = Counter()
-    packets = nbytes = 0
+    packets = nbytes = mirrored = 0
     start = time.perf_counter()
     with _writer(target, reader) as writer:
         while records := reader.read(SLOW_STRETCH):
@@ -164,17 +156,18 @@ def _run_slow(
                 packets += 1
                 nbytes += len(frame.data)
                 verdicts[result.verdict.name] += 1
+                mirrored += len(result.mirrors)
                 if result.exception:
                     aborted[result.line, result.exception] += 1
                 if writer is not None and result.verdict.name in wanted:
                     writer.write(frame.timestamp, result.data, frame.wire_len)
             if not ask(reader.offset, reader.size):
                 break
-    _compare_maps(runners)
+    _compare_maps(program.maps, runners)
     seconds = time.perf_counter() - start
     entries = next(iter(runners.values())).map_entries()
     held = {decl.name: map_contents(decl, entries[decl.name]) for decl in program.maps}
-    return RunResult(program.label, backend, packets, nbytes, seconds, verdicts, _aborted(aborted), held)
+    return RunResult(program.label, backend, packets, nbytes, seconds, verdicts, _aborted(aborted), held, mirrored)
 
 
 def _runners(program: Program, backend: str) -> dict[str, Program]:
@@ -195,11 +188,19 @@ def _agreed(runners: dict[str, Program], frames: list[Frame], first: int) -> lis
     return expected
 
 
-def _compare_maps(runners: dict[str, Program]) -> None:
-    (name, expected), *others = [(name, runner.map_entries()) for name, runner in runners.items()]
+def _compare_maps(decls: Sequence[MapDecl], runners: dict[str, Program]) -> None:
+    (name, expected), *others = [(name, _comparable(decls, runner)) for name, runner in runners.items()]
     for other, entries in others:
         if entries != expected:
             differing = sorted(key for key in expected if expected[key] != entries[key])
             raise Disagreement(
                 f"the maps {', '.join(differing)} differ between {name} and {other} after the last packet"
             )
+
+
+def _comparable(decls: Sequence[MapDecl], runner: Program) -> dict[str, list[tuple[int, ...]]]:
+    """Entries by map; the order of a HashMap's is each back end's own."""
+    entries = runner.map_entries()
+    return {
+        decl.name: sorted(entries[decl.name]) if decl.kind is MapKind.HASH else entries[decl.name] for decl in decls
+    }

@@ -24,6 +24,7 @@ from nmjit.compiler.artifact import Artifact, ArtifactSite
 from nmjit.compiler.fingerprint import Fingerprint
 from nmjit.compiler.irtypes import MapDecl
 from nmjit.compiler.loader import load_filter
+from nmjit.compiler.maplayout import TABLE_KINDS
 from nmjit.compiler.options import PARANOID_VERDICT, EmitOptions
 from nmjit.runtime import _engine
 from nmjit.runtime.maps import LiveMap, live_map
@@ -39,13 +40,17 @@ BACKENDS: Final = ("python", "interp", "jit")
 
 @dataclass(frozen=True, slots=True)
 class PacketResult:
-    """What became of one packet: `data` after the filter, `port` for a redirect, `exception` and `line` for ABORTED."""
+    """What became of one packet: `data` after the filter, `port` for a redirect, `exception` and `line` for ABORTED.
+
+    `mirrors` are the copies that the filter made: the port's name, and the bytes.
+    """
 
     verdict: Verdict
     data: bytes
     port: str | None = None
     exception: str | None = None
     line: int = 0
+    mirrors: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +107,15 @@ class Program:
         backend: str = "jit",
         paranoid: bool = False,
         workers: int = 1,
+        slices: bool = True,
         cache_directory: Path | None = None,
         use_cache: bool = True,
     ) -> Program:
         """The program of a filter or of a filter's file; `name` chooses among several, `defines` is what -D says.
 
-        `workers` is how many may share the maps, one for each queue of a port. `cache_directory` is where objects are
-        kept, by default under XDG_CACHE_HOME. CompileError where the filter is refused, OSError where the file can't
-        be read.
+        `workers` is how many may share the maps, one for each queue of a port. Without `slices`, look-ups wait for
+        memory one by one. `cache_directory` is where objects are kept, by default under XDG_CACHE_HOME. CompileError
+        where the filter is refused, OSError where the file can't be read.
         """
         if isinstance(source, Filter):
             filter_, label = source, source.name
@@ -118,7 +124,7 @@ class Program:
             label = f"{source}:{name}" if name else str(source)
         directory = cache_directory or cache.cache_directory(os.environ, Path.home())
         store = cache.ObjectCache(directory if use_cache else None)
-        program = cls(filter_, label, backend, EmitOptions(paranoid=paranoid, workers=workers), store)
+        program = cls(filter_, label, backend, EmitOptions(paranoid=paranoid, workers=workers, slices=slices), store)
         program.prepare()
         return program
 
@@ -165,13 +171,36 @@ class Program:
         self.artifact(accessor)
         return self._loaded[accessor][1].address
 
-    def new_maps(self, workers: int = 1) -> dict[str, LiveMap]:
-        """Memory for the maps, holding what the module put into them."""
-        fresh = {decl.name: live_map(decl, workers) for decl in self.maps}
+    def engine_program(self, accessor: Accessor, map_addresses: Sequence[int]) -> _engine.Program:
+        """The code for `accessor` as a worker takes it, with the addresses of one worker's maps."""
+        artifact = self.artifact(accessor)
+        return _engine.Program(
+            self.address_for(accessor),
+            len(artifact.sites),
+            map_addresses,
+            headroom=artifact.headroom,
+            resizes=artifact.resizes,
+            mirrors=artifact.mirrors,
+        )
+
+    def new_maps(
+        self, workers: int = 1, *, seed: int = 0, gate: _engine.Gate | None = None, pin: Path | None = None
+    ) -> dict[str, LiveMap]:
+        """Memory for the maps, holding what the module put into them.
+
+        `seed` is that of tables' hashes: where anyone may send packets, it should be nobody's to guess. Who writes to
+        the maps while workers run needs the workers' `gate`. With `pin`, maps are files in that folder, and those that
+        are there already keep what they hold. MapFileError where such a file is another map's, or in use.
+        """
+        fresh = {}
         for decl in self.maps:
+            fresh[decl.name] = view = live_map(decl, workers, seed=seed, gate=gate, pin=pin)
             obj = self._print.maps.get(decl.name)
-            if obj is not None and any(any(entry) for entry in obj.entries()):
-                fresh[decl.name].load(obj.entries())
+            if obj is None or not view.segment.fresh:
+                continue
+            entries = obj.entries()
+            if decl.kind in TABLE_KINDS or any(any(entry) for entry in entries):
+                view.load(entries)
         return fresh
 
     def artifact(self, accessor: Accessor) -> Artifact:
@@ -263,14 +292,14 @@ class _Native:
     def reset(self) -> None:
         self._maps = self._program.new_maps()
         addresses = [self._maps[decl.name].address(0) for decl in self._artifact.maps]
-        self._code = _engine.Program(self._address, len(self._artifact.sites), addresses)
+        self._code = self._program.engine_program(DESCRIPTORS, addresses)
         self._packets = 0
 
     def maps(self) -> Mapping[str, list[tuple[int, ...]]]:
         return {name: view.entries() for name, view in self._maps.items()}
 
     def run(self, frames: Sequence[Frame]) -> list[PacketResult]:
-        verdicts, data, sites, ports = _engine.run_packets(
+        verdicts, data, sites, ports, mirrors = _engine.run_packets(
             self._code,
             [frame.data for frame in frames],
             timestamps=[frame.timestamp for frame in frames],
@@ -278,9 +307,11 @@ class _Native:
             first_packet=self._packets,
         )
         self._packets += len(frames)
-        return [self._result(*each) for each in zip(verdicts, data, sites, ports, strict=True)]
+        return [self._result(*each) for each in zip(verdicts, data, sites, ports, mirrors, strict=True)]
 
-    def _result(self, verdict: int, data: bytes, site: int, port: int) -> PacketResult:
+    def _result(
+        self, verdict: int, data: bytes, site: int, port: int, mirrors: tuple[tuple[int, bytes], ...]
+    ) -> PacketResult:
         if verdict == PARANOID_VERDICT:
             raise BrokenPromise(f"{self._artifact.name}: the verifier proved what does not hold")
         raised = self._artifact.sites[site - 1] if verdict == 0 and site else None
@@ -290,4 +321,5 @@ class _Native:
             self._artifact.ports[port] if verdict == 4 and port >= 0 else None,
             raised.exception if raised else None,
             raised.line if raised else 0,
+            tuple((self._artifact.ports[number], copy) for number, copy in mirrors),
         )

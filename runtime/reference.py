@@ -5,7 +5,6 @@ This file must not know: native code, capture files.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,8 +13,9 @@ from nmjit._verdict import VERDICTS
 from nmjit.compiler.cpython_backend import CPythonBackend
 from nmjit.compiler.errors import CompileError
 from nmjit.compiler.interp import Interpreter
-from nmjit.compiler.irtypes import MAX_PACKET, MapDecl
+from nmjit.compiler.irtypes import MAX_PACKET
 from nmjit.compiler.lowering import lower_filter
+from nmjit.compiler.mapstate import MapState, new_states
 from nmjit.compiler.outcome import Outcome, PacketInfo
 from nmjit.compiler.pipeline import verify_filter
 from nmjit.runtime.program import Backend, Frame, PacketResult
@@ -56,7 +56,10 @@ class _Sequential:
         self._packets += 1
         outcome = engine.run(seen, info)
         port = self._ports[outcome.port] if outcome.port >= 0 else None
-        return PacketResult(VERDICTS[outcome.verdict], bytes(seen) + rest, port, outcome.exception, outcome.line)
+        mirrors = tuple((self._ports[number], copy) for number, copy in outcome.mirrors)
+        return PacketResult(
+            VERDICTS[outcome.verdict], bytes(seen) + rest, port, outcome.exception, outcome.line, mirrors
+        )
 
 
 class _Oracle(_Sequential):
@@ -93,46 +96,24 @@ class _Interpreted(_Sequential):
         self.reset()
 
     def run(self, frames: Sequence[Frame]) -> list[PacketResult]:
-        return self._run_each(_Bound(self._interpreter, self._memory), frames)
+        return self._run_each(_Bound(self._interpreter, self._states), frames)
 
     def maps(self) -> Mapping[str, list[tuple[int, ...]]]:
-        return {decl.name: _read(decl, self._memory[decl.name]) for decl in self._decls}
+        return {name: state.entries() for name, state in self._states.items()}
 
     def reset(self) -> None:
         self._packets = self._now = 0
-        self._memory = {decl.name: _laid_out(decl, self._first[decl.name]) for decl in self._decls}
+        self._states = new_states(self._decls)
+        for name, state in self._states.items():
+            state.load(self._first[name])
 
 
 class _Bound:
     """An interpreter with its maps."""
 
-    def __init__(self, interpreter: Interpreter, memory: dict[str, bytearray]) -> None:
+    def __init__(self, interpreter: Interpreter, states: Mapping[str, MapState]) -> None:
         self._interpreter = interpreter
-        self._memory = memory
+        self._states = states
 
     def run(self, packet: bytearray, info: PacketInfo) -> Outcome:
-        return self._interpreter.run(packet, info, self._memory)
-
-
-def _laid_out(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> bytearray:
-    memory = bytearray(decl.nbytes)
-    for index, entry in enumerate(entries):
-        for field, value in zip(decl.layout.fields, entry, strict=True):
-            start = index * decl.layout.size + field.offset
-            stored = value.to_bytes(field.scalar.size, sys.byteorder, signed=field.scalar.signed)
-            memory[start : start + field.scalar.size] = stored
-    return memory
-
-
-def _read(decl: MapDecl, memory: bytearray) -> list[tuple[int, ...]]:
-    return [
-        tuple(
-            int.from_bytes(
-                memory[base + field.offset : base + field.offset + field.scalar.size],
-                sys.byteorder,
-                signed=field.scalar.signed,
-            )
-            for field in decl.layout.fields
-        )
-        for base in range(0, decl.nbytes, decl.layout.size)
-    ]
+        return self._interpreter.run(packet, info, self._states)

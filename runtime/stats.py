@@ -18,8 +18,9 @@ class WorkerStats:
     """Packets and bytes since the worker was made, all as of one batch boundary.
 
     `verdict_packets` and `verdict_bytes` are indexed by verdict number. A dropped packet is counted by its verdict, and
-    besides where another reason dropped it: `redirect_unbound`, `full_dropped`. `rx_refused` counts slots of packets
-    that the port could not show to a filter. `pending` packets are filtered and wait for room at their destination.
+    besides where another reason dropped it: `redirect_unbound`, `full_dropped`. `mirrored` copies were made for ports,
+    `mirror_dropped` found no room. `rx_refused` counts slots of packets that the port could not show to a filter.
+    `pending` packets are filtered and wait for room at their destination.
     """
 
     rx_packets: int = 0
@@ -30,6 +31,8 @@ class WorkerStats:
     verdict_bytes: tuple[int, ...] = (0,) * len(VERDICTS)
     tx_packets: int = 0
     redirect_unbound: int = 0
+    mirrored: int = 0
+    mirror_dropped: int = 0
     full_dropped: int = 0
     backpressure: int = 0
     pending: int = 0

@@ -20,7 +20,20 @@ from nmjit._headers import (
     header,
 )
 from nmjit._ints import i8, i16, i32, i64, u8, u16, u32, u64
-from nmjit._maps import Array, Counter, NetworkSet
+from nmjit._maps import (
+    Array,
+    Bloom,
+    Counter,
+    Events,
+    HashMap,
+    Histogram,
+    LpmTrie,
+    LruHashMap,
+    MapFull,
+    NetworkSet,
+    RateLimit,
+)
+from nmjit._mirror import mirror
 from nmjit._packet import Packet
 from nmjit._region import Region, TcpOption
 from nmjit._struct import struct
@@ -34,19 +47,27 @@ __all__ = [
     "TX",
     "Arp",
     "Array",
+    "Bloom",
     "Counter",
     "Eth",
+    "Events",
     "Filter",
     "Gre",
+    "HashMap",
+    "Histogram",
     "Icmp",
     "Icmp6",
     "Ipv4",
     "Ipv6",
+    "LpmTrie",
+    "LruHashMap",
     "Mac",
+    "MapFull",
     "Mpls",
     "NetworkSet",
     "Packet",
     "Port",
+    "RateLimit",
     "Region",
     "Tcp",
     "TcpOption",
@@ -61,6 +82,7 @@ __all__ = [
     "i16",
     "i32",
     "i64",
+    "mirror",
     "now",
     "random",
     "redirect",

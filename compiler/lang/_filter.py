@@ -10,6 +10,7 @@ from functools import update_wrapper
 from types import FunctionType
 from typing import final
 
+from nmjit._context import direct_run
 from nmjit._packet import Packet
 from nmjit._verdict import Verdict
 
@@ -24,8 +25,12 @@ class Filter:
         update_wrapper(self, function)
 
     def __call__(self, packet: Packet, /) -> Verdict:
-        """The function's own result. Exceptions come through, and integers are unbounded: no window is checked."""
-        return self.function(packet)
+        """The function's own result. Exceptions come through, and integers are unbounded: no window is checked.
+
+        A call outside any packet's turn is a turn of its own: what it finds in maps is held until it returns.
+        """
+        with direct_run(packet):
+            return self.function(packet)
 
     def __repr__(self) -> str:
         return f"<filter {self.name}>"

@@ -2,9 +2,9 @@
 
 Parsing is lazy and its result is remembered until a write may have changed it. Views and regions live on leases;
 a write ends those that it may have made wrong. Writes through parsed views keep checksums right, by RFC 1624.
-The rules are "Views that die" and "Writes and checksums" in docs/semantics.md.
+The rules are "Views that die", "Writes and checksums" and "push, pull and mirror" in docs/semantics.md.
 
-This file must not know: verdicts, maps, rings, how packets arrive.
+This file must not know: what verdicts mean, maps, rings, how packets arrive.
 """
 
 from __future__ import annotations
@@ -36,11 +36,16 @@ from nmjit._headers import (
 from nmjit._ints import u8
 from nmjit._parse import Parse, load_field, parse
 from nmjit._region import Lease, Region, TcpOption, checked_offset, checked_slice
+from nmjit._verdict import Port
 
 H = TypeVar("H")
 V = TypeVar("V", bound=View)
 R = TypeVar("R", bound=Region)
 
+MAX_PACKET: Final = 65_535
+"""Most bytes of a packet."""
+MAX_PUSH: Final = 128
+"""Most bytes that one `push` adds."""
 _WITH_PSEUDO_HEADER: Final = {"ipv4": ("tcp", "udp"), "ipv6": ("tcp", "udp", "icmp6")}
 _ADDRESS_FIELDS: Final = frozenset({"src", "dst"})
 _CHECKSUMS: Final = {
@@ -60,13 +65,18 @@ class Packet:
     """One packet, from its Ethernet header on. Takes a copy of `data`.
 
     `wire_len` is the whole length in bytes, at least that of `data`, which it is where not given; `timestamp` is
-    CLOCK_REALTIME in ns; `port` and `queue` are the indices by which the packet came in.
+    CLOCK_REALTIME in ns; `port` and `queue` are the indices by which the packet came in. `room` is the most bytes that
+    it may have after a `push`.
 
     Each header attribute is a view of the outermost such header, or None where there is none or it does not fit.
-    Use of a view or region that a write has killed raises RuntimeError.
+    Use of a view or region that a write, `push` or `pull` has killed raises RuntimeError. `mirrors` holds the copies
+    that `mirror` made, in order, each with its port.
     """
 
-    __slots__ = ("_data", "_leases", "_named", "_parse", "_port", "_queue", "_timestamp", "_wire_len")
+    __slots__ = (
+        "_at_leases", "_data", "_leases", "_named", "_parse", "_port", "_queue", "_room", "_timestamp", "_wire_len",
+        "mirrors",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -76,6 +86,7 @@ class Packet:
         timestamp: int = 0,
         port: int = 0,
         queue: int = 0,
+        room: int = MAX_PACKET,
     ) -> None:
         if wire_len is not None and wire_len < len(data):
             raise ValueError(f"wire_len {wire_len} is less than the {len(data)} bytes present")
@@ -84,9 +95,12 @@ class Packet:
         self._timestamp = timestamp
         self._port = port
         self._queue = queue
+        self._room = max(room, len(data))
+        self.mirrors: Final[list[tuple[Port, bytes]]] = []
         self._parse: Parse | None = None
         self._named: dict[str, View | Region] = {}
         self._leases: list[Lease] = []
+        self._at_leases: list[Lease] = []
 
     # Surroundings
 
@@ -94,6 +108,11 @@ class Packet:
     def wire_len(self) -> int:
         """Bytes on the wire; more than `len(pkt)` where the capture or the buffer cut the packet short."""
         return self._wire_len
+
+    @property
+    def room(self) -> int:
+        """Most bytes that the packet may have after a push: 65,535 offline, the size of the buffer on a ring."""
+        return self._room
 
     @property
     def timestamp(self) -> int:
@@ -186,7 +205,9 @@ class Packet:
             raise TypeError(f"{header.__name__} is no header: declare it with @header")
         if not 0 <= offset <= len(self._data) - header.__header__.size:
             return None
-        return place_view(header, _AtAccess(self, offset))
+        lease = Lease(f"the {header.__name__} at {offset}", offset, offset + header.__header__.size)
+        self._at_leases.append(lease)
+        return place_view(header, _AtAccess(self, lease))
 
     @property
     def payload(self) -> Region:
@@ -195,6 +216,41 @@ class Packet:
             start, stop = self._parsed().payload
             self._named["payload"] = self._region(Region, "pkt.payload", start, stop)
         return cast(Region, self._named["payload"])
+
+    # Head
+
+    def push(self, n: int) -> None:
+        """Add `n` zero bytes in front. Kills every view and region; the next naming parses from the new start.
+
+        ValueError unless 1 ≤ n ≤ 128, IndexError where the packet has no room for them.
+        """
+        if not 1 <= n <= MAX_PUSH:
+            raise ValueError(f"push adds 1 … {MAX_PUSH} bytes, not {n}")
+        if len(self._data) + n > self._room:
+            raise IndexError(f"{n} more bytes than {len(self._data)} exceed the packet's room of {self._room}")
+        self._move_head()
+        self._data[:0] = bytes(n)
+        self._wire_len += n
+
+    def pull(self, n: int) -> None:
+        """Take `n` bytes off the front. Kills every view and region; the next naming parses from the new start.
+
+        ValueError unless 1 ≤ n ≤ 65,535, IndexError where the packet has fewer bytes.
+        """
+        if not 1 <= n <= MAX_PACKET:
+            raise ValueError(f"pull takes 1 … {MAX_PACKET} bytes, not {n}")
+        if n > len(self._data):
+            raise IndexError(f"{n} bytes of {len(self._data)}")
+        self._move_head()
+        del self._data[:n]
+        self._wire_len -= n
+
+    def _move_head(self) -> None:
+        """End every lease: the bytes are about to lie elsewhere."""
+        for lease in self._at_leases:
+            lease.alive = False
+        self._at_leases = []
+        self._kill(self._leases)
 
     # Bytes
 
@@ -304,11 +360,10 @@ class Packet:
         word = field.insert(int.from_bytes(self._data[start:stop], "big"), value)
         self._data[start:stop] = word.to_bytes(stop - start, "big")
 
-    def _options(self, start: int, stop: int, lease: Lease | None) -> Iterator[TcpOption]:
+    def _options(self, start: int, stop: int, lease: Lease) -> Iterator[TcpOption]:
         """TCP options in the bytes `start` … `stop`-1, as long as the header's lease lasts."""
         for _ in range(MAX_TCP_OPTIONS):
-            if lease is not None:
-                lease.require()
+            lease.require()
             if start >= stop or (kind := self._data[start]) == 0:
                 return
             length = 1 if kind == 1 else self._data[start + 1] if start + 1 < stop else 0
@@ -321,26 +376,28 @@ class Packet:
 class _AtAccess:
     """Place of a view that `pkt.at` gave: plain stores, no death before push or pull."""
 
-    __slots__ = ("_offset", "_packet")
+    __slots__ = ("_lease", "_packet")
 
-    def __init__(self, packet: Packet, offset: int) -> None:
+    def __init__(self, packet: Packet, lease: Lease) -> None:
         self._packet = packet
-        self._offset = offset
+        self._lease = lease
 
     def load(self, field: FieldSpec) -> int:
-        return load_field(self._packet._data, self._offset, field)
+        self._lease.require()
+        return load_field(self._packet._data, self._lease.start, field)
 
     def store(self, field: FieldSpec, value: int) -> None:
-        self._packet._replace(self._offset, field, value)
-        self._packet._kill_from(self._offset + field.first_byte)
+        self._lease.require()
+        self._packet._replace(self._lease.start, field, value)
+        self._packet._kill_from(self._lease.start + field.first_byte)
 
     def update_checksum(self) -> None:
         raise RuntimeError("a view that pkt.at gave knows no pseudo-header: its checksum cannot be recomputed")
 
     def tcp_options(self) -> Iterator[TcpOption]:
         size = self.load(Tcp.__header__.field("dataofs")) * 4
-        stop = min(self._offset + size, len(self._packet))
-        return self._packet._options(self._offset + Tcp.__header__.size, stop, None)
+        stop = min(self._lease.start + size, len(self._packet))
+        return self._packet._options(self._lease.stop, stop, self._lease)
 
 
 class _ParsedAccess:

@@ -20,7 +20,7 @@ from nmjit.compiler.builder import Builder
 from nmjit.compiler.errors import CompileError
 from nmjit.compiler.ir import Function
 from nmjit.compiler.lowering import statements
-from nmjit.compiler.lowering.scope import RANDOM_CALLS, Frame, Scope, State
+from nmjit.compiler.lowering.scope import HEAD, RANDOM_CALLS, Frame, Scope, State
 from nmjit.compiler.lowering.values import PACKET, Known
 from nmjit.compiler.source import SourceText, function_source
 
@@ -48,7 +48,7 @@ def lower_filter(filter_: Filter) -> Lowered:
     code = function.__code__
     local_names = frozenset(code.co_varnames + code.co_cellvars)
     frame = Frame(source, filter_.name, function.__globals__, local_names, None, (code,))
-    state = State({code.co_varnames[0]: PACKET, RANDOM_CALLS: Known(0)})
+    state = State({code.co_varnames[0]: PACKET, RANDOM_CALLS: Known(0), HEAD: Known(0)})
     scope = Scope(builder, frame, state, statements.inline)
     try:
         statements.lower_body(scope, definition.body)

@@ -10,11 +10,10 @@ from enum import Enum
 from types import ModuleType
 from typing import Any, Final
 
-import nmjit
 from nmjit._headers import LAYERS, Tcp
 from nmjit.compiler import subset
 from nmjit.compiler.ir import Context, ContextField
-from nmjit.compiler.lowering import calls, fields, maps, parsing, regions
+from nmjit.compiler.lowering import calls, fields, head, mapcalls, maps, parsing, records, regions
 from nmjit.compiler.lowering.scope import Scope
 from nmjit.compiler.lowering.values import (
     Address,
@@ -37,10 +36,10 @@ from nmjit.compiler.lowering.values import (
 )
 
 _CONTEXT: Final = {
-    "wire_len": ContextField.WIRE_LENGTH,
     "timestamp": ContextField.TIMESTAMP,
     "port": ContextField.PORT,
     "queue": ContextField.QUEUE,
+    "room": ContextField.ROOM,
 }
 
 
@@ -56,8 +55,12 @@ def attribute(scope: Scope, owner: Static, node: ast.Attribute) -> Static:
             return _packet_attribute(scope, node)
         case View():
             return _view_attribute(scope, owner, node)
-        case Entry() if maps.has_field(owner, name):
-            return maps.read_field(scope, owner, name)
+        case Entry() if maps.has_field(scope, owner, name):
+            return records.read_field(scope, owner, name)
+        case Entry() if maps.is_rate(scope, owner) and name in mapcalls.RATE_FIELDS:
+            return records.read_field(scope, owner, name)
+        case Entry() if maps.is_rate(scope, owner) and name in mapcalls.RATE_METHODS:
+            return Method(owner, name)
         case Option(kind=kind):
             fields.require_alive(scope, owner.token, node, "TCP option")
             if name == "kind":
@@ -91,8 +94,9 @@ def _refuse_attribute(scope: Scope, owner: Static, node: ast.Attribute) -> None:
         case View(kinds=[first, *rest]):
             common = [f.name for f in first.header.__header__.fields if all(fields.spec_of(k, f.name) for k in rest)]
             cure = f"{'both have' if rest else 'it has'}: {', '.join(common)}."
-        case Entry(map=decl):
-            cure = f"it has: {', '.join(field.name for field in decl.layout.fields)}."
+        case Entry():
+            names = maps.field_names(scope, owner) or sorted(mapcalls.RATE_FIELDS | mapcalls.RATE_METHODS)
+            cure = f"it has: {', '.join(names)}."
         case Known(obj=None):
             cure = "test for None before."
         case Address(kind=AddressKind.MAC):
@@ -112,13 +116,13 @@ def _packet_attribute(scope: Scope, node: ast.Attribute) -> Static:
         return parsing.layer(scope, name)
     if name == "payload":
         return parsing.payload(scope)
+    if name == "wire_len":
+        return Integer(head.wire_length(scope))
     if name in _CONTEXT:
         return Integer(scope.builder.emit(Context(_CONTEXT[name])))
     if name in calls.PACKET_METHODS:
         return Method(PacketValue(), name)
-    if name in subset.LATER_METHODS:
-        scope.refuse(node, f"this version of nmjit has no pkt.{name} yet", "edit the packet in place.")
-    known = sorted({*LAYERS, *_CONTEXT, *calls.PACKET_METHODS, "payload"})
+    known = sorted({*LAYERS, *_CONTEXT, *calls.PACKET_METHODS, "payload", "wire_len"})
     scope.refuse(node, f"the packet has no attribute {name}", f"it has: {', '.join(known)}.")
 
 
@@ -154,11 +158,11 @@ def _known_attribute(scope: Scope, obj: Any, node: ast.Attribute) -> Static:
         return Method(Known(obj), node.attr)
     if obj is None:
         _refuse_attribute(scope, Known(None), node)
-    if obj is nmjit and node.attr in subset.LATER_NAMES:
-        subset.refuse_later(scope.frame.source, node, node.attr)
     plain = isinstance(obj, ModuleType | type | Enum | int | tuple) or hasattr(type(obj), "__dataclass_fields__")
     if maps.is_map(Known(obj)):
-        scope.refuse(node, f"{node.attr} of a map is not supported in a filter", "read and write entries: m[key].")
+        if node.attr not in mapcalls.method_names(obj):
+            mapcalls.refuse_attribute(scope, node, obj)
+        return Method(Known(obj), node.attr)
     if not plain:
         subset.refuse_object_attribute(scope.frame.source, node, obj)
     try:

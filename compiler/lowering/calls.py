@@ -18,7 +18,7 @@ from nmjit._filter import Filter
 from nmjit._headers import View as HeaderView
 from nmjit._struct import Record as StructObject
 from nmjit.compiler.ir import BinaryKind, Context, ContextField, Predicate, Random, Value
-from nmjit.compiler.lowering import comparison, fields, numbers, parsing, regions, sums
+from nmjit.compiler.lowering import comparison, fields, head, mapcalls, maps, numbers, parsing, records, regions, sums
 from nmjit.compiler.lowering.constants import constant_items
 from nmjit.compiler.lowering.join import merge
 from nmjit.compiler.lowering.scope import RANDOM_CALLS, RANK_AT, Scope, with_value
@@ -27,6 +27,7 @@ from nmjit.compiler.lowering.values import (
     Address,
     AddressKind,
     Boolean,
+    Entry,
     HeaderKind,
     Integer,
     Known,
@@ -44,7 +45,7 @@ from nmjit.compiler.lowering.values import (
     describe,
 )
 
-PACKET_METHODS: Final = frozenset({"at", "u16", "u32"})
+PACKET_METHODS: Final = frozenset({"at", "pull", "push", "u16", "u32"})
 REGION_METHODS: Final = frozenset({"u16", "u32", "startswith", "find"})
 SNAPSHOT_METHODS: Final = frozenset({"startswith", "find"})
 
@@ -98,6 +99,8 @@ def apply(scope: Scope, node: ast.Call, callee: Static, arguments: list[Static],
         function = function.function
     if isinstance(function, FunctionType) and function.__module__.partition(".")[0] != "nmjit":
         return scope.inline(scope, function, _bind(scope, node, function, arguments, keywords), node, is_filter)
+    if function is nmjit.RateLimit:
+        return mapcalls.new_rate_limit(scope, node, arguments, keywords)
     if isinstance(function, type) and issubclass(function, StructObject):
         return _construct(scope, node, function, arguments, keywords)
     scope.refuse(
@@ -146,7 +149,7 @@ def _len(scope: Scope, node: ast.Call, arguments: list[Static]) -> Static:
     _count(scope, node, arguments, 1)
     match arguments[0]:
         case PacketValue():
-            return Integer(parsing.length(scope))
+            return Integer(head.length(scope))
         case Region() as region:
             return Integer(regions.size(scope, regions.use(scope, region, node)))
         case Option() as option:
@@ -160,6 +163,8 @@ def _len(scope: Scope, node: ast.Call, arguments: list[Static]) -> Static:
             return Known(len(obj))
         case Known(obj=range() as numbers_) if numbers_.stop.bit_length() < 64 and numbers_.start.bit_length() < 64:
             return Known(len(numbers_))
+    if maps.is_map(arguments[0]):
+        scope.refuse(node, "how many entries a map has is known only at run time", "ask for a key: key in m.")
     scope.refuse(node, f"{describe(arguments[0])} has no len() here", "use it on the packet, a region or a constant.")
 
 
@@ -209,11 +214,23 @@ def _random(scope: Scope, node: ast.Call, arguments: list[Static]) -> Static:
     return Integer(scope.builder.emit(Random(calls)))
 
 
+def _mirror(scope: Scope, node: ast.Call, arguments: list[Static]) -> Static:
+    _count(scope, node, arguments, 1)
+    head.mirror(scope, _port(scope, node, arguments[0]))
+    return NONE
+
+
+def _port(scope: Scope, node: ast.Call, port: Static) -> int:
+    if not (isinstance(port, Known) and isinstance(port.obj, Port)):
+        scope.refuse(
+            node, f"{scope.text(node.func)} takes a Port", "declare it at the top of the module: OUT = Port()."
+        )
+    return scope.port_index(port.obj)
+
+
 def _redirect(scope: Scope, node: ast.Call, arguments: list[Static]) -> Static:
     _count(scope, node, arguments, 1)
-    if not (isinstance(arguments[0], Known) and isinstance(arguments[0].obj, Port)):
-        scope.refuse(node, "redirect takes a Port", "declare it at the top of the module: OUT = Port().")
-    index = scope.port_index(arguments[0].obj)
+    index = _port(scope, node, arguments[0])
     return VerdictCode(scope.const(nmjit.REDIRECT.value), scope.const(index))
 
 
@@ -233,6 +250,7 @@ _BUILTINS: Final[tuple[tuple[object, Callable[[Scope, ast.Call, list[Static]], S
     (nmjit.now, _now),
     (nmjit.random, _random),
     (nmjit.redirect, _redirect),
+    (nmjit.mirror, _mirror),
 )
 """Pairs rather than a dict: what is looked up may be any object, hashable or not."""
 
@@ -241,6 +259,8 @@ def _run_now(
     scope: Scope, node: ast.Call, function: Any, arguments: list[Static], keywords: dict[str, Static]
 ) -> Static:
     given = [*arguments, *keywords.values()]
+    if any(map(maps.is_map, given)):
+        scope.refuse(node, "what a map holds is known only at run time", "read its entries: m[key].")
     if not all(isinstance(item, Known) for item in given):
         scope.refuse(
             node,
@@ -271,13 +291,12 @@ def _construct(
             )
         given[name] = value
     items: list[Static] = []
-    for name, default in zip(names, struct.__defaults__, strict=True):
+    for field, default in zip(struct.__struct__, struct.__defaults__, strict=True):
+        name = field.name
         if name not in given and default is None:
             scope.refuse(node, f"{struct.__name__}.{name} has no default and is not given", "give it a value.")
-        item = given.get(name, Known(default))
-        if isinstance(item, Maybe):
-            scope.refuse(node, f"{struct.__name__}.{name} may be None here", "test for None before.")
-        numbers.as_int(scope, item, node)
+        item = given[name] if name in given else records.default(field.kind, default)
+        records.taken(scope, records.Wanted(field.kind, f"{struct.__name__}.{name}"), item, node)
         items.append(item)
     return Record(struct, tuple(items))
 
@@ -321,8 +340,12 @@ def _bind(
 def _method(
     scope: Scope, node: ast.Call, method: Method, arguments: list[Static], keywords: dict[str, Static]
 ) -> Static:
-    _no_keywords(scope, node, keywords)
     receiver = method.receiver
+    if isinstance(receiver, Entry):
+        return mapcalls.allow(scope, node, receiver, arguments, keywords)
+    _no_keywords(scope, node, keywords)
+    if isinstance(receiver, Known) and maps.is_map(receiver):
+        return mapcalls.call(scope, node, receiver.obj, method.name, arguments)
     if method.name == "update_checksum":
         _count(scope, node, arguments, 0)
         assert isinstance(receiver, View)
@@ -332,6 +355,10 @@ def _method(
         _count(scope, node, arguments, 2)
         return _at(scope, node, arguments[0], arguments[1])
     _count(scope, node, arguments, 1)
+    if method.name in ("push", "pull"):
+        move = head.push if method.name == "push" else head.pull
+        move(scope, node, arguments[0])
+        return NONE
     if isinstance(receiver, Known | Snapshot):
         return _bytes_method(scope, node, method, receiver, arguments[0])
     match receiver:
@@ -370,10 +397,12 @@ def _at(scope: Scope, node: ast.Call, header: Static, offset: Static) -> Static:
     if not (isinstance(header, Known) and isinstance(header.obj, type) and issubclass(header.obj, HeaderView)):
         scope.refuse(node, "pkt.at takes a header class first", "declare it with @header, or use a built-in one.")
     size = header.obj.__header__.size
-    base = numbers.as_int(scope, offset, node.args[1])
-    whole = parsing.length(scope)
+    place = numbers.as_int(scope, offset, node.args[1])
+    whole = head.packet_end(scope)
+    base = head.from_head(scope, place)
     limit = scope.add(base, size)
-    fits = scope.binary(BinaryKind.AND, scope.compare(Predicate.GE, base, 0), scope.compare(Predicate.LE, limit, whole))
+    starts = scope.compare(Predicate.GE, place, 0)
+    fits = scope.binary(BinaryKind.AND, starts, scope.compare(Predicate.LE, limit, whole))
     token = scope.new_token(RANK_AT)
     view = View((HeaderKind(header.obj, None),), scope.const(0), base, limit, whole, token)
     there, absent = scope.fork(fits)
@@ -388,4 +417,4 @@ def options_end(scope: Scope, view: View) -> Value:
         return view.limit
     words = scope.binary(BinaryKind.SHR, parsing.load(scope, view.base, 12, 1), 4)
     end = scope.binary(BinaryKind.ADD, view.base, scope.binary(BinaryKind.MUL, words, 4))
-    return scope.binary(BinaryKind.MIN, end, parsing.length(scope))
+    return scope.binary(BinaryKind.MIN, end, head.packet_end(scope))

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from nmjit import Verdict
 from nmjit.compiler.ir import BinaryKind, Predicate, Value
-from nmjit.compiler.lowering import regions
+from nmjit.compiler.lowering import maps, regions
+from nmjit.compiler.lowering.head import length
 from nmjit.compiler.lowering.join import convert, items_of, lift, merge
 from nmjit.compiler.lowering.numbers import as_int
-from nmjit.compiler.lowering.parsing import length
 from nmjit.compiler.lowering.scope import Edge, Scope, with_value
 from nmjit.compiler.lowering.values import (
     Address,
@@ -95,6 +95,8 @@ def truth(scope: Scope, static: Static, node: ast.AST) -> Static:
 def _known_truth(scope: Scope, obj: Any, node: ast.AST) -> Known:
     if isinstance(obj, Verdict):
         _refuse_verdict_truth(scope, node)
+    if maps.is_map(Known(obj)):
+        scope.refuse(node, "how many entries a map has is known only at run time", "ask for a key: key in m.")
     try:
         return Known(bool(obj))
     except Exception as error:  # an object of the user's, whose __bool__ may do anything

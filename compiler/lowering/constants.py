@@ -9,10 +9,23 @@ import ast
 from ipaddress import IPv6Address
 from typing import Any, Final
 
+from nmjit import Array, Bloom, Counter, Events, HashMap, Histogram, LpmTrie, LruHashMap
+from nmjit.compiler.irtypes import MapKind
 from nmjit.compiler.lowering.numbers import Demand, in_window
 from nmjit.compiler.lowering.scope import Scope
 from nmjit.compiler.lowering.values import Known, Region, Snapshot, Static, Tuple, describe
 
+KINDS: Final[dict[type[Any], MapKind]] = {
+    Array: MapKind.ARRAY,
+    Counter: MapKind.COUNTER,
+    Histogram: MapKind.HISTOGRAM,
+    HashMap: MapKind.HASH,
+    LruHashMap: MapKind.LRU,
+    LpmTrie: MapKind.LPM,
+    Bloom: MapKind.BLOOM,
+    Events: MapKind.EVENTS,
+}
+"""What the IR calls the classes of maps."""
 MAX_ITEMS: Final = 1024
 """Most items of a constant that a loop is written out for."""
 MAX_OPS: Final = 60_000
@@ -56,6 +69,9 @@ def constant_items(scope: Scope, iterable: Static, node: ast.AST) -> list[Static
             scope.refuse(
                 node, "a set has no order to loop in", "make it a tuple at the top of the module: tuple(sorted(SET))."
             )
+        case Known(obj=obj) if type(obj) in KINDS:
+            cure = "loop over it from outside, through the live map."
+            scope.refuse(node, "a filter sees the entries of a map one by one, under keys", cure)
         case Region() | Snapshot():
             scope.refuse(
                 node, "a loop does not run over bytes of the packet", "loop over range(…) and index: payload[i]."

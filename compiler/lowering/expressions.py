@@ -11,6 +11,7 @@ import builtins
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import nmjit
 from nmjit._ints import Width
 from nmjit.compiler import subset
 from nmjit.compiler.ir import Const, Value, Wrap
@@ -66,8 +67,8 @@ def _name(scope: Scope, node: ast.Name, _: Demand) -> Static:
         return Known(scope.frame.globals[name])
     if hasattr(builtins, name):
         return Known(getattr(builtins, name))
-    if name in subset.LATER_NAMES:
-        subset.refuse_later(scope.frame.source, node, name)
+    if name in nmjit.__all__:
+        scope.refuse(node, f"the name {name} is not imported", f"write from nmjit import {name}.")
     scope.refuse(node, f"the name {name} is not defined", "define it at the top of the module, or mend its spelling.")
 
 
@@ -175,7 +176,7 @@ def _compare(scope: Scope, node: ast.Compare, _: Demand) -> Static:
         return _as_value(scope, node)
     left = evaluate(scope, node.left)
     right = _operand(scope, node.ops[0], node.comparators[0])
-    return _compared(scope, node, node.ops[0], left, right)
+    return _compared(scope, node, node.ops[0], left, right, node.left)
 
 
 def _operand(scope: Scope, operator: ast.cmpop, node: ast.expr) -> Static:
@@ -185,15 +186,17 @@ def _operand(scope: Scope, operator: ast.cmpop, node: ast.expr) -> Static:
     return evaluate(scope, node)
 
 
-def _compared(scope: Scope, node: ast.expr, operator: ast.cmpop, left: Static, right: Static) -> Static:
-    """One comparison: a Known bool or a Boolean."""
+def _compared(
+    scope: Scope, node: ast.expr, operator: ast.cmpop, left: Static, right: Static, written: ast.expr
+) -> Static:
+    """One comparison, its left side `written` so: a Known bool or a Boolean."""
     match operator:
         case ast.Is() | ast.IsNot():
             return comparison.identity(scope, node, left, right, negate=isinstance(operator, ast.IsNot))
         case ast.In():
-            return membership.contains(scope, node, left, right)
+            return membership.contains(scope, node, left, right, written)
         case ast.NotIn():
-            return comparison.negated(scope, membership.contains(scope, node, left, right))
+            return comparison.negated(scope, membership.contains(scope, node, left, right, written))
     return comparison.compare(scope, node, comparison.PREDICATES[type(operator)], left, right)
 
 
@@ -245,7 +248,7 @@ def condition(scope: Scope, node: ast.expr) -> Ways:
             return _chained(scope, node)
         case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot() as operator], comparators=[right]):
             value = evaluate(scope, left)
-            outcome = _compared(scope, node, operator, value, evaluate(scope, right))
+            outcome = _compared(scope, node, operator, value, evaluate(scope, right), left)
             on_true, on_false = branch_on_bool(scope, outcome)
             present, absent = (on_false, on_true) if isinstance(operator, ast.Is) else (on_true, on_false)
             _narrow(left, value, present, absent)
@@ -268,16 +271,16 @@ def _all_or_any(scope: Scope, operands: list[ast.expr], any_of: bool) -> Ways:
 
 
 def _chained(scope: Scope, node: ast.Compare) -> Ways:
-    left = evaluate(scope, node.left)
+    left, left_node = evaluate(scope, node.left), node.left
     failed: list[Edge] = []
     for operator, right_node in zip(node.ops, node.comparators, strict=True):
         right = _operand(scope, operator, right_node)
-        on_true, on_false = branch_on_bool(scope, _compared(scope, node, operator, left, right))
+        on_true, on_false = branch_on_bool(scope, _compared(scope, node, operator, left, right, left_node))
         failed += on_false
         if not on_true:
             return [], failed
         merge(scope, on_true)
-        left = right
+        left, left_node = right, right_node
     return [scope.here()], failed
 
 

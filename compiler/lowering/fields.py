@@ -42,9 +42,8 @@ def use(scope: Scope, view: View, node: ast.AST) -> View:
 
 def require_alive(scope: Scope, token: int, node: ast.AST, what: str) -> None:
     """Refuse the use of a view or region that a write before may have killed."""
-    if token not in scope.state.alive and scope.ranks[token] != RANK_AT:
-        line = scope.killed_at.get(token, 0)
-        writer = f"the write in line {line}" if line else "a write before it"
+    if token not in scope.state.alive:
+        writer = scope.killers.get(token, "a write before it")
         if what == "slice":
             scope.refuse(node, f"the bytes of this slice may be changed by {writer}", "take it after the write.")
         reason = f"this {what} may be dead after {writer}, which may change how the packet parses"
@@ -148,7 +147,7 @@ def _kill_after(scope: Scope, view: View, name: str, node: ast.AST) -> None:
     for kind in view.kinds:
         spec = spec_of(kind, name)
         if kind.layer is None:
-            scope.kill(-1, line)
+            scope.kill(RANK_AT, line)
         elif spec is not None and spec.steers:
             scope.kill(HEADER_RANKS[kind.layer], line)
 

@@ -45,6 +45,7 @@ from nmjit.compiler.lowering.values import (
     placeholder,
     rebuild,
 )
+from nmjit.compiler.maplayout import TABLE_KINDS
 
 UNASSIGNED = Poison("may not be assigned here", "assign it on every path that leads here.")
 
@@ -115,7 +116,19 @@ def _joined(
             values.append(column[0])
         else:
             values.append(scope.builder.phi(kind, dict(zip(blocks, column, strict=True))))
-    return tokens.settle(rebuild(shape, values), statics)
+    return tokens.settle(told_by_index(scope, rebuild(shape, values)), statics)
+
+
+def told_by_index(scope: Scope, joined: Static) -> Static:
+    """A table's entry or None, told by its index, which is below 0 for None: of two phis side by side, nobody could see
+    that where the one says `present` the other is an entry."""
+    match joined:
+        case Maybe(inner=Entry(map=decl, index=index) as inner) if decl.kind in TABLE_KINDS:
+            return Maybe(scope.compare(Predicate.GE, index, 0), inner)
+        case Tuple(items=items):
+            return Tuple(tuple(told_by_index(scope, item) for item in items))
+        case _:
+            return joined
 
 
 class _Tokens:
@@ -153,7 +166,8 @@ class _Tokens:
         token = scope.new_token(max(scope.ranks[token] for token in found))
         if not usable:
             scope.state.alive -= {token}
-            scope.killed_at[token] = max((scope.killed_at.get(t, 0) for t in found), default=0)
+            killers = (scope.killers.get(t) for t in sorted(found))
+            scope.killers[token] = next(filter(None, killers), "a write before it")
         return _with_token(joined, token)
 
 
@@ -374,6 +388,8 @@ def items_of(value: Static) -> tuple[Static, ...]:
 
 
 def _placeholders(scope: Scope, shape: Static) -> list[Value]:
+    if isinstance(shape, Entry):
+        return [scope.const(-1 if shape.map.kind in TABLE_KINDS else 0)]
     return [scope.const(placeholder(kind)) for kind in part_types(shape)]
 
 

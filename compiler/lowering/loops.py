@@ -15,7 +15,7 @@ from nmjit._headers import MAX_TCP_OPTIONS
 from nmjit.compiler.builder import Builder
 from nmjit.compiler.ir import BinaryKind, Function, Phi, Predicate, Value
 from nmjit.compiler.irtypes import INT
-from nmjit.compiler.lowering.join import convert, merge, part_types, same_known, unify
+from nmjit.compiler.lowering.join import convert, merge, part_types, same_known, told_by_index, unify
 from nmjit.compiler.lowering.parsing import load
 from nmjit.compiler.lowering.scope import RANK_OPTION, STAGE_RANKS, Edge, Loop, Scope, State
 from nmjit.compiler.lowering.values import Integer, Known, Maybe, Option, Options, Poison, Region, Static, View, rebuild
@@ -88,7 +88,7 @@ def real(scope: Scope, shape: Shape, assigned: frozenset[str], node: ast.AST) ->
             scope.builder.phi(type_, {entry.block: value})
             for type_, value in zip(part_types(kind), rows[name], strict=True)
         ]
-        head_names[name] = rebuild(kind, list(phis[name]))
+        head_names[name] = told_by_index(scope, rebuild(kind, list(phis[name])))
     scope.state = State(head_names, alive)
     left, loop = _turn(scope, shape)
     scope.loop_depth -= 1

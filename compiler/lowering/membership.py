@@ -40,8 +40,8 @@ _KINDS: Final = {4: AddressKind.IPV4, 6: AddressKind.IPV6}
 _Networks = IPv4Network | IPv6Network | NetworkSet
 
 
-def contains(scope: Scope, node: ast.AST, item: Static, container: Static) -> Static:
-    """`item in container`: a Known bool or a Boolean."""
+def contains(scope: Scope, node: ast.AST, item: Static, container: Static, written: ast.expr) -> Static:
+    """`item in container`, the item `written` so: a Known bool or a Boolean."""
     match container:
         case Region() | Option():
             region = regions.of_option(container) if isinstance(container, Option) else container
@@ -53,7 +53,7 @@ def contains(scope: Scope, node: ast.AST, item: Static, container: Static) -> St
         case Tuple(items=candidates):
             return equal_to_any(scope, node, item, list(candidates))
         case Known(obj=obj) if maps.is_map(container):
-            scope.refuse(node, f"`in` does not work on {describe(container)}", "read the entry: every key is present.")
+            return Boolean(maps.contains(scope, obj, item, node, written))
         case Known(obj=obj):
             return _in_known(scope, node, item, obj)
     scope.refuse(node, f"`in` does not work on {describe(container)}", _CURE)

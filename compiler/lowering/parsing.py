@@ -13,8 +13,6 @@ from nmjit import _headers as headers
 from nmjit.compiler.ir import (
     BinaryKind,
     ByteOrder,
-    Context,
-    ContextField,
     InSet,
     Load,
     Predicate,
@@ -22,6 +20,7 @@ from nmjit.compiler.ir import (
     Value,
 )
 from nmjit.compiler.irtypes import BOOL, INT
+from nmjit.compiler.lowering.head import behind_head, has, head, packet_end
 from nmjit.compiler.lowering.join import merge
 from nmjit.compiler.lowering.scope import HEADER_RANKS, RANK_PAYLOAD, STAGE_RANKS, Edge, Scope, with_value
 from nmjit.compiler.lowering.values import (
@@ -36,11 +35,6 @@ from nmjit.compiler.lowering.values import (
     Tuple,
     View,
 )
-
-
-def length(scope: Scope) -> Value:
-    """len(pkt)."""
-    return scope.builder.emit(Context(ContextField.LENGTH))
 
 
 def load(scope: Scope, base: Value, displacement: int, size: int) -> Value:
@@ -136,29 +130,30 @@ class _Gate:
 
 def _parse_eth(scope: Scope) -> Static:
     token = scope.new_token(HEADER_RANKS["eth"])
-    whole, size = length(scope), _size("eth")
+    whole, size = packet_end(scope), _size("eth")
     gate = _Gate(scope)
-    gate.require(scope.compare(Predicate.GE, whole, size))
-    return gate.close(_view(scope, "eth", token, scope.const(0), scope.const(size), whole), "eth")
+    gate.require(has(scope, size))
+    limit = integer(scope, behind_head(scope, size))
+    return gate.close(_view(scope, "eth", token, head(scope), limit, whole), "eth")
 
 
 def _parse_link(scope: Scope) -> Static:
-    """(vlan, vlan2, type or −1, offset behind Ethernet and tags, 0 where there is no Ethernet)."""
+    """(vlan, vlan2, type or −1, offset behind Ethernet and tags, the packet's start where there is no Ethernet)."""
     tokens = [scope.new_token(HEADER_RANKS[name]) for name in ("vlan", "vlan2")]
-    whole = length(scope)
+    whole = packet_end(scope)
 
     def found(tags: int, ethertype: Static) -> Tuple:
         views: list[Static] = []
         for index, name in enumerate(("vlan", "vlan2")):
             start = _size("eth") + index * _size(name)
-            limit = scope.const(start + _size(name))
-            views.append(_view(scope, name, tokens[index], scope.const(start), limit, whole) if index < tags else NONE)
-        return Tuple((*views, ethertype, Known(14 + 4 * tags)))
+            base, limit = (integer(scope, behind_head(scope, at)) for at in (start, start + _size(name)))
+            views.append(_view(scope, name, tokens[index], base, limit, whole) if index < tags else NONE)
+        return Tuple((*views, ethertype, behind_head(scope, 14 + 4 * tags)))
 
     ends: list[Edge] = []
-    there, nothing = scope.fork(scope.compare(Predicate.GE, whole, _size("eth")), expected=True)
+    there, nothing = scope.fork(has(scope, _size("eth")), expected=True)
     scope.at(there)
-    ethertype = load(scope, scope.const(0), 12, 2)
+    ethertype = load(scope, head(scope), 12, 2)
     usual = scope.builder.range_table(
         "ip", [(t, t) for t, name in headers.ETHERTYPES.items() if name in ("ipv4", "ipv6")]
     )
@@ -174,13 +169,14 @@ def _parse_link(scope: Scope) -> Static:
         scope.at(tagged)
         if tags == headers.MAX_VLAN_TAGS:
             break
-        fits, cut = scope.fork(scope.compare(Predicate.GE, whole, 18 + 4 * tags), expected=True)
+        fits, cut = scope.fork(has(scope, 18 + 4 * tags), expected=True)
         scope.at(cut)
         ends.append(scope.here(found(tags, Known(-1))))
         scope.at(fits)
-        ethertype = load(scope, scope.const(0), 16 + 4 * tags, 2)
+        ethertype = load(scope, head(scope), 16 + 4 * tags, 2)
     ends.append(scope.here(found(headers.MAX_VLAN_TAGS, Known(-1))))
-    ends.append(with_value(nothing, Tuple((NONE, NONE, Known(-1), Known(0)))))
+    scope.at(nothing)
+    ends.append(scope.here(Tuple((NONE, NONE, Known(-1), behind_head(scope, 0)))))
     joined = merge(scope, ends, "link")
     assert joined is not None
     return joined
@@ -197,7 +193,7 @@ def _is_type(scope: Scope, link: Static, name: str) -> Value:
 def _parse_arp(scope: Scope) -> Static:
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["arp"])
-    base, whole = integer(scope, _item(link, 3)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), packet_end(scope)
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "arp"))
     gate.require(_fits(scope, base, _size("arp"), whole))
@@ -208,7 +204,7 @@ def _parse_arp(scope: Scope) -> Static:
 def _parse_mpls(scope: Scope) -> Static:
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["mpls"])
-    base, whole = integer(scope, _item(link, 3)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), packet_end(scope)
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "mpls"))
     gate.require(_fits(scope, base, _size("mpls"), whole))
@@ -219,7 +215,7 @@ def _parse_ipv4(scope: Scope) -> Static:
     """(view, proto, frag); the latter two −1 where there is no view."""
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["ipv4"])
-    base, whole = integer(scope, _item(link, 3)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), packet_end(scope)
     nothing = Tuple((NONE, Known(-1), Known(-1)))
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "ipv4"), nothing)
@@ -247,7 +243,7 @@ def _parse_ipv6(scope: Scope) -> Static:
     """(view, next header); the latter −1 where there is no view."""
     link = stage(scope, "@link")
     token = scope.new_token(HEADER_RANKS["ipv6"])
-    base, whole = integer(scope, _item(link, 3)), length(scope)
+    base, whole = integer(scope, _item(link, 3)), packet_end(scope)
     nothing = Tuple((NONE, Known(-1)))
     gate = _Gate(scope)
     gate.require(_is_type(scope, link, "ipv6"), nothing)
@@ -281,7 +277,7 @@ def _parse_transport(scope: Scope) -> Static:
     is_v6, neither = scope.fork(there, expected=True)
     scope.at(neither)
     offset = integer(scope, _item(link, 3))
-    ends.append(scope.here(_transport(scope.const(-1), offset, length(scope), is_ipv6=False)))
+    ends.append(scope.here(_transport(scope.const(-1), offset, packet_end(scope), is_ipv6=False)))
     scope.at(is_v6)
     ends.append(_walk_extensions(scope, view, integer(scope, _item(ipv6, 1))))
     joined = merge(scope, ends, "transport")

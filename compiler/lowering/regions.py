@@ -24,9 +24,9 @@ from nmjit.compiler.ir import (
 )
 from nmjit.compiler.irtypes import MAX_SNAPSHOT
 from nmjit.compiler.lowering.fields import require_alive
+from nmjit.compiler.lowering.head import from_head, head, length, packet_end
 from nmjit.compiler.lowering.join import merge
-from nmjit.compiler.lowering.parsing import length
-from nmjit.compiler.lowering.scope import RANK_RAW, Scope, with_value
+from nmjit.compiler.lowering.scope import RANK_AT, RANK_RAW, Scope, with_value
 from nmjit.compiler.lowering.values import Boolean, Known, Option, Region, Snapshot, Static, describe
 
 _WHOLE = 0
@@ -35,7 +35,7 @@ _WHOLE = 0
 
 def whole_packet(scope: Scope) -> Region:
     """The packet's bytes as a region."""
-    return Region(scope.const(0), length(scope), _WHOLE, is_bytes=False)
+    return Region(head(scope), packet_end(scope), _WHOLE, is_bytes=False)
 
 
 def of_option(option: Option) -> Region:
@@ -53,38 +53,53 @@ def use(scope: Scope, region: Region, node: ast.AST) -> Region:
 def size(scope: Scope, region: Region) -> Value:
     """len(region)."""
     if region.token == _WHOLE:
-        return region.end
+        return length(scope)
     return scope.binary(BinaryKind.SUB, region.end, region.start)
 
 
 def load_int(scope: Scope, region: Region, index: Value, width: int, node: ast.AST, index_text: str) -> Value:
     """Big endian integer of `width` bytes at `index`; IndexError unless they lie in the region."""
     last = index if width == 1 else scope.add(index, width - 1)
-    _check_index(scope, index, last, size(scope, region), node, index_text)
+    _check_index(scope, region, index, last, node, index_text)
     return scope.builder.emit(Load(_offset(scope, region, index), 0, width, ByteOrder.BIG))
 
 
-def _check_index(scope: Scope, first: Value, last: Value, count: Value, node: ast.AST, text: str) -> None:
+def _check_index(scope: Scope, region: Region, first: Value, last: Value, node: ast.AST, text: str) -> None:
+    bound = _bound(scope, region)
     inside = scope.binary(
-        BinaryKind.AND, scope.compare(Predicate.GE, first, 0), scope.compare(Predicate.LT, last, count)
+        BinaryKind.AND,
+        scope.compare(Predicate.GE, first, 0),
+        scope.compare(Predicate.LT, _to_bound(scope, region, last), bound),
     )
     scope.check(inside, node, "IndexError", text)
 
 
+def _bound(scope: Scope, region: Region) -> Value:
+    """What an index into the region stays below, once `_to_bound` has moved it. Of the packet it is the offset of its
+    end, since that is what accesses are proved against."""
+    return packet_end(scope) if region.token == _WHOLE else size(scope, region)
+
+
+def _to_bound(scope: Scope, region: Region, index: Value) -> Value:
+    return from_head(scope, index) if region.token == _WHOLE else index
+
+
 def _offset(scope: Scope, region: Region, index: Value) -> Value:
     if region.token == _WHOLE:
-        return index
+        return from_head(scope, index)
     return scope.binary(BinaryKind.ADD, region.start, index)
 
 
 def slice_of(scope: Scope, region: Region, start: Value, stop: Value, node: ast.AST, guard: str) -> Static:
     """`region[start:stop]`: a snapshot where its length is known and at most 64, else a long slice."""
-    count = size(scope, region)
+    bound = _bound(scope, region)
     inside = scope.binary(
         BinaryKind.AND,
         scope.compare(Predicate.GE, start, 0),
         scope.binary(
-            BinaryKind.AND, scope.compare(Predicate.LE, start, stop), scope.compare(Predicate.LE, stop, count)
+            BinaryKind.AND,
+            scope.compare(Predicate.LE, start, stop),
+            scope.compare(Predicate.LE, _to_bound(scope, region, stop), bound),
         ),
     )
     scope.check(inside, node, "IndexError", guard)
@@ -200,8 +215,8 @@ def _constant(scope: Scope, static: Static, node: ast.AST) -> bytes:
 
 def store_byte(scope: Scope, index: Value, value: Value, node: ast.AST, index_text: str) -> None:
     """`pkt[index] = value`, modulo 256."""
-    _check_index(scope, index, index, length(scope), node, index_text)
-    scope.builder.emit(Store(index, 0, 1, value, ByteOrder.BIG))
+    _check_index(scope, whole_packet(scope), index, index, node, index_text)
+    scope.builder.emit(Store(from_head(scope, index), 0, 1, value, ByteOrder.BIG))
     _kill_from(scope, index, node)
 
 
@@ -220,12 +235,12 @@ def store_bytes(scope: Scope, start: Value, stop: Value, data: Static, node: ast
     inside = scope.binary(
         BinaryKind.AND,
         scope.compare(Predicate.GE, start, 0),
-        scope.compare(Predicate.LE, stop, length(scope)),
+        scope.compare(Predicate.LE, from_head(scope, stop), packet_end(scope)),
     )
     scope.check(inside, node, "IndexError", guard)
     if have:
         value = data.value if isinstance(data, Snapshot) else scope.const(data.obj)  # type: ignore[union-attr]
-        scope.builder.emit(StoreBytes(start, 0, value))
+        scope.builder.emit(StoreBytes(from_head(scope, start), 0, value))
         _kill_from(scope, start, node)
 
 
@@ -233,4 +248,4 @@ def _kill_from(scope: Scope, start: Value, node: ast.AST) -> None:
     """A plain write: only a view that surely lies before it stays good, which is known of the Ethernet header alone."""
     line = scope.frame.source.span(node).line
     behind_eth = isinstance(start, Const) and isinstance(start.value, int) and start.value >= 14
-    scope.kill(0 if behind_eth else -1, line)
+    scope.kill(0 if behind_eth else RANK_AT, line)

@@ -22,7 +22,7 @@ from nmjit.compiler.lowering.values import Static
 from nmjit.compiler.source import SourceText
 
 RANK_AT = -1
-"""Rank of views made by pkt.at: no write kills them."""
+"""Rank of views made by pkt.at: no write kills them, but push and pull do."""
 RANK_RAW = 1000
 """Rank of long slices: any write kills them."""
 STAGE_RANKS = {
@@ -38,11 +38,13 @@ RANK_OPTION = 9
 RANK_PAYLOAD = 12
 RANDOM_CALLS = "$random"
 """Hidden name that counts the calls of random() so far."""
+HEAD = "$head"
+"""Hidden name of the offset at which the packet begins (head.py)."""
 
 
 @dataclass(slots=True)
 class State:
-    """What holds at one point. `names` also has hidden entries: "@STAGE" for what has been parsed, RANDOM_CALLS.
+    """What holds at one point. `names` also has hidden entries: "@STAGE" for what has been parsed, RANDOM_CALLS, HEAD.
 
     `alive` are the tokens of views and regions that may be used.
     """
@@ -105,7 +107,7 @@ class Scope:
     """The one mutable object of lowering. Free functions in the sibling files take it as their first argument."""
 
     __slots__ = (
-        "_tokens", "builder", "declared", "frame", "inline", "killed_at", "loop_depth", "map_writes", "ranks", "state",
+        "_tokens", "builder", "declared", "frame", "inline", "killers", "loop_depth", "map_writes", "ranks", "state",
     )  # fmt: skip
 
     def __init__(self, builder: Builder, frame: Frame, state: State, inline: Inline) -> None:
@@ -117,7 +119,7 @@ class Scope:
         self.state = state
         self.declared = Declared()
         self.ranks: dict[int, int] = {}
-        self.killed_at: dict[int, int] = {}
+        self.killers: dict[int, str] = {}
         self._tokens = count(1)
 
     # Points of the program
@@ -154,11 +156,11 @@ class Scope:
         self.state.alive |= {token}
         return token
 
-    def kill(self, above: int, line: int) -> None:
+    def kill(self, above: int, line: int, by: str = "write") -> None:
         """Views and regions of a rank above `above` are dead from here on; what they were parsed from is forgotten."""
-        dead = {token for token in self.state.alive if self.ranks[token] > max(above, RANK_AT)}
+        dead = {token for token in self.state.alive if self.ranks[token] > above}
         for token in dead:
-            self.killed_at.setdefault(token, line)
+            self.killers.setdefault(token, f"the {by} in line {line}")
         self.state.alive -= dead
         for stage, rank in STAGE_RANKS.items():
             if rank > above:
@@ -188,7 +190,7 @@ class Scope:
 
     def site(self, node: ast.AST, exception: str, guard: str) -> Site:
         """The place at which `node` may raise `exception`."""
-        span = self.frame.source.span(node)
+        span = self.frame.source.span(_raising(node))
         return self.builder.site(exception, span.line, span.column, guard, self.frame.source.file)
 
     def check(self, condition: Value, node: ast.AST, exception: str, guard: str) -> None:
@@ -219,6 +221,24 @@ class Scope:
 
     def _value(self, operand: Value | int) -> Value:
         return self.builder.const(operand) if isinstance(operand, int) else operand
+
+
+def _raising(node: ast.AST) -> ast.AST:
+    """Where CPython says that `node` raises: where an attribute stands on a line of its own, at its name."""
+    attribute = node.func if isinstance(node, ast.Call) else node
+    if not isinstance(attribute, ast.Attribute) or attribute.lineno == attribute.end_lineno:
+        return node
+    assert attribute.end_lineno is not None
+    assert attribute.end_col_offset is not None
+    start = attribute.end_col_offset - len(attribute.attr.encode())
+    return ast.Name(
+        attribute.attr,
+        ast.Load(),
+        lineno=attribute.end_lineno,
+        col_offset=start,
+        end_lineno=attribute.end_lineno,
+        end_col_offset=attribute.end_col_offset,
+    )
 
 
 def with_value(edge: Edge, value: Static) -> Edge:

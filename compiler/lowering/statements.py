@@ -13,7 +13,18 @@ from typing import Any, Final
 from nmjit import Verdict
 from nmjit.compiler import subset
 from nmjit.compiler.ir import Predicate, Value
-from nmjit.compiler.lowering import attributes, comparison, expressions, fields, indexing, loops, maps, numbers, regions
+from nmjit.compiler.lowering import (
+    attributes,
+    comparison,
+    expressions,
+    fields,
+    indexing,
+    loops,
+    maps,
+    numbers,
+    regions,
+    tables,
+)
 from nmjit.compiler.lowering.constants import constant_items
 from nmjit.compiler.lowering.expressions import condition, evaluate
 from nmjit.compiler.lowering.join import known_parts, merge
@@ -109,7 +120,7 @@ def _set_attribute(scope: Scope, target: ast.Attribute, owner: Static, value: St
         owner = owner.inner
     if isinstance(owner, View) and all(fields.spec_of(kind, target.attr) is not None for kind in owner.kinds):
         fields.write_field(scope, owner, target.attr, _plain(scope, value, target), target)
-    elif isinstance(owner, Entry) and maps.has_field(owner, target.attr):
+    elif isinstance(owner, Entry) and maps.has_field(scope, owner, target.attr):
         maps.write_field(scope, owner, target.attr, value, target)
     else:
         scope.refuse(
@@ -188,7 +199,8 @@ def _augment_attribute(
     writes = scope.map_writes
     old = attributes.attribute(scope, owner, target)
     amount = evaluate(scope, node.value, amount_demand)
-    if isinstance(owner, Entry) and isinstance(node.op, ast.Add) and writes == scope.map_writes:
+    unchanged = writes == scope.map_writes
+    if isinstance(owner, Entry) and isinstance(node.op, ast.Add) and unchanged and maps.adds(scope, owner, target.attr):
         maps.emit_add(scope, owner.map, owner.index, target.attr, numbers.as_int(scope, amount, node))
         return
     result = numbers.arithmetic(scope, node, kind, (old, target), (amount, node.value), modular)
@@ -214,13 +226,17 @@ def _augment_item(
     key = evaluate(scope, target.slice)
     writes = scope.map_writes
     decl, index = maps.add(scope, owner.obj, key, target)
-    old_value = maps.read_field(scope, Entry(decl, index), maps.BARE)
+    old_value = maps.value_at(scope, decl, index)
     amount = evaluate(scope, node.value, amount_demand)
-    if isinstance(node.op, ast.Add) and writes == scope.map_writes:
-        maps.emit_add(scope, decl, index, maps.BARE, numbers.as_int(scope, amount, node))
+    unchanged = writes == scope.map_writes
+    if isinstance(node.op, ast.Add) and unchanged:
+        maps.emit_add(scope, decl, index, tables.BARE, numbers.as_int(scope, amount, node))
         return
     result = numbers.arithmetic(scope, node, kind, (old_value, target), (amount, node.value), modular)
-    maps.write_field(scope, Entry(decl, index), maps.BARE, result, target)
+    if unchanged or decl.kind not in maps.GROWING:
+        tables.overwrite(scope, decl, index, [numbers.as_int(scope, result, node)])
+    else:  # what computed the amount may have deleted the entry: CPython looks the key up again
+        maps.write(scope, owner.obj, key, result, target)
 
 
 # Control
@@ -337,11 +353,34 @@ def _continue(scope: Scope, _: ast.Continue) -> None:
     scope.builder.current = None
 
 
+def _delete(scope: Scope, node: ast.Delete) -> None:
+    for target in node.targets:
+        _delete_one(scope, target)
+
+
+def _delete_one(scope: Scope, target: ast.expr) -> None:
+    if isinstance(target, ast.Tuple):
+        for item in target.elts:
+            _delete_one(scope, item)
+        return
+    owner = evaluate(scope, target.value) if isinstance(target, ast.Subscript) else NONE
+    if not (isinstance(target, ast.Subscript) and isinstance(owner, Known) and maps.is_map(owner)):
+        cure = "leave the name alone: it costs nothing."
+        scope.refuse(target, "del takes entries out of maps, and nothing else", cure)
+    maps.delete(scope, owner.obj, evaluate(scope, target.slice), target)
+
+
 def _pass(_: Scope, __: ast.Pass) -> None:
     """Nothing."""
 
 
 def _expression(scope: Scope, node: ast.Expr) -> None:
+    match node.value:
+        case ast.Call(func=ast.Attribute(value=ast.Name() as name, attr="pop"), args=[key, ast.Constant(value=None)]):
+            owner = evaluate(scope, name)
+            if isinstance(owner, Known) and maps.has_pop(owner.obj):
+                maps.discard(scope, owner.obj, evaluate(scope, key), key)
+                return
     evaluate(scope, node.value)
 
 
@@ -499,6 +538,7 @@ LOWERED: Final[Mapping[type[ast.stmt], Callable[[Scope, Any], None]]] = {
     ast.Break: _break,
     ast.Continue: _continue,
     ast.Pass: _pass,
+    ast.Delete: _delete,
     ast.Expr: _expression,
     ast.Assert: _assert,
     ast.Return: _return,

@@ -368,4 +368,5 @@ def describe(value: Static) -> str:
 
 
 def _articled(noun: str) -> str:
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+    vowel = noun[:1].lower() in "aeiou" or noun.startswith("Lpm")
+    return f"{'an' if vowel else 'a'} {noun}"

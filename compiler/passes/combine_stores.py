@@ -6,9 +6,9 @@ Before:                                    After:
     store 2 be %0 + 10, %3                     …
                                                store 4 be %0 + 8, %7
 
-A store moves down to its neighbour where nothing between can raise, end the block, or touch its bytes. Two constants
-become one bytes constant of up to 64. This file must not know: what the bytes mean. Source: the idea is LLVM's
-DAGCombiner::mergeConsecutiveStores, which can't move a store over a load.
+A store moves down to its neighbour where nothing between can raise, end the block, or touch its bytes, as no op about
+maps does. Two constants become one bytes constant of up to 64. This file must not know: what the bytes mean.
+Source: the idea is LLVM's DAGCombiner::mergeConsecutiveStores, which can't move a store over a load.
 """
 
 from __future__ import annotations
@@ -19,12 +19,23 @@ from typing import Final
 from nmjit.compiler.ir import (
     Binary,
     BinaryKind,
+    BloomAdd,
+    BloomTest,
     ByteOrder,
     Const,
+    EventEmit,
     Function,
     Load,
     LoadBytes,
+    LpmFind,
+    MapAdd,
+    MapDelete,
+    MapFind,
+    MapInsert,
+    MapLoad,
+    MapStore,
     Op,
+    RateTake,
     Store,
     StoreBytes,
     Value,
@@ -34,6 +45,9 @@ from nmjit.compiler.irtypes import MAX_SNAPSHOT
 
 MAX_INTEGER: Final = 8
 """Most bytes of an integer store."""
+_OF_MAPS: Final = (
+    MapLoad, MapStore, MapAdd, MapFind, MapInsert, MapDelete, LpmFind, BloomTest, BloomAdd, RateTake, EventEmit,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -63,7 +77,7 @@ def _combine(ops: list[Op]) -> bool:
             continue
         if isinstance(op, Load | LoadBytes):
             pending = [each for each in pending if _disjoint(each, op.base, op.displacement, op.size)]
-        elif not is_pure(op):
+        elif not is_pure(op) and not isinstance(op, _OF_MAPS):
             pending = []
         kept.append(op)
     ops[:] = [op for op in kept if op is not None]

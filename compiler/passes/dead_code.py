@@ -1,5 +1,7 @@
 """Delete ops whose value nobody reads and that have no effect; loads count as such, checks and windows do not.
 
+A look-up has an effect where an entry of an LRU may stay for its sake.
+
 Before:                                After:
     %0 = const int 0                       %0 = const int 0
     %1 = const int 7                       return %0, %0
@@ -11,29 +13,45 @@ This file must not know: values at run time.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from nmjit.compiler.ir import (
+    BloomAdd,
     Branch,
     Check,
+    EventEmit,
     Function,
     Jump,
     MapAdd,
+    MapDelete,
+    MapFind,
+    MapInsert,
     MapStore,
+    Mirror,
+    MoveHead,
     Op,
+    Prefetch,
     Raise,
+    RateTake,
     Return,
     Store,
     StoreBytes,
     Window,
 )
+from nmjit.compiler.irtypes import MapDecl, MapKind
 
-_ROOTS: Final = frozenset((Store, StoreBytes, MapStore, MapAdd, Check, Window, Jump, Branch, Return, Raise))
+_ROOTS: Final = frozenset((
+    Store, StoreBytes, MapStore, MapAdd, MapInsert, MapDelete, BloomAdd, RateTake, EventEmit, MoveHead, Mirror,
+    Prefetch, Check, Window, Jump, Branch, Return, Raise,
+))  # fmt: skip
 
 
 def run(function: Function) -> bool:
     """Delete them, also where they only feed one another round a loop. Whether there were any."""
-    waiting = [op for block in function.blocks for op in block.ops if type(op) in _ROOTS]
+    roots = [op for op in function.ops() if type(op) in _ROOTS]
+    filled = {op.map for op in roots if type(op) is MapInsert}
+    waiting = roots + [op for op in function.ops() if type(op) is MapFind and _spares(op, filled)]
     live: set[Op] = set(waiting)
     while waiting:
         for operand in waiting.pop().operands():
@@ -46,3 +64,8 @@ def run(function: Function) -> bool:
         if len(kept) != len(block.ops):
             block.ops, changed = kept, True
     return changed
+
+
+def _spares(op: MapFind, filled: Set[MapDecl]) -> bool:
+    """Whether an entry may stay for the look-up's sake: it is marked as used, or held where the filter inserts."""
+    return op.map.kind is MapKind.LRU and (op.touch or op.map in filled)

@@ -20,6 +20,8 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from nmjit._hash import pack_key
+from nmjit._histogram import log_bucket
 from nmjit.compiler.builder import MAX_SHIFT, fold_binary, fold_compare
 from nmjit.compiler.ir import (
     Binary,
@@ -32,10 +34,13 @@ from nmjit.compiler.ir import (
     Function,
     InSet,
     Item,
+    KeyHash,
     Load,
+    LogBucket,
     Lookup,
     Not,
     Op,
+    PackKey,
     Phi,
     Predicate,
     Random,
@@ -45,13 +50,14 @@ from nmjit.compiler.ir import (
     Wrap,
 )
 from nmjit.compiler.irtypes import BOOL, WINDOW_MAX, WINDOW_MIN, Scalar
-from nmjit.compiler.passes.substitute import substitute
+from nmjit.compiler.passes.substitute import follow, substitute
 
 _COMMUTATIVE: Final = frozenset(
     (BinaryKind.ADD, BinaryKind.MUL, BinaryKind.AND, BinaryKind.OR, BinaryKind.XOR, BinaryKind.MIN, BinaryKind.MAX)
 )
 _CONTEXT_BITS: Final = {
     ContextField.LENGTH: 32,
+    ContextField.ROOM: 32,
     ContextField.WIRE_LENGTH: 32,
     ContextField.TIMESTAMP: 64,
     ContextField.NOW: 64,
@@ -71,7 +77,7 @@ def run(function: Function) -> bool:
         ops: list[Op] = []
         for op in block.ops:
             if replacement and type(op) is not Phi:
-                _follow(op, replacement)
+                follow(op, replacement)
             if type(op) is Check and type(op.condition) is Const and op.condition.value:
                 changed = True
                 continue
@@ -102,15 +108,8 @@ class _Fresh:
         self.ops.append(op)
         return op
 
-    def const(self, value: int | bool) -> Const:
+    def const(self, value: int | bool | bytes) -> Const:
         return self.add(Const(value))
-
-
-def _follow(op: Op, replacement: dict[Value, Value]) -> None:
-    for name in op.operand_names:
-        value = getattr(op, name)
-        if value in replacement:
-            setattr(op, name, replacement[value])
 
 
 def _reduced(op: Op, fresh: _Fresh) -> Value:
@@ -274,6 +273,17 @@ def _item(op: Item, fresh: _Fresh) -> Value | None:
     return fresh.const(data[index]) if 0 <= index < len(data) else None
 
 
+def _pack_key(op: PackKey, fresh: _Fresh) -> Value | None:
+    parts = [part.value for part in op.parts if type(part) is Const]
+    return fresh.const(pack_key(parts, op.sizes)) if len(parts) == len(op.parts) else None  # type: ignore[arg-type]
+
+
+def _log_bucket(op: LogBucket, fresh: _Fresh) -> Value | None:
+    value = op.a.value if type(op.a) is Const else -1
+    assert isinstance(value, int)
+    return fresh.const(log_bucket(value, op.precision)) if 0 <= value <= WINDOW_MAX else None
+
+
 _RULES: Final[dict[type[Op], Callable[[Any, _Fresh], Value | None]]] = {
     Binary: _binary,
     Compare: _compare,
@@ -284,6 +294,8 @@ _RULES: Final[dict[type[Op], Callable[[Any, _Fresh], Value | None]]] = {
     Lookup: _lookup,
     Item: _item,
     Window: _window,
+    PackKey: _pack_key,
+    LogBucket: _log_bucket,
 }
 
 
@@ -301,6 +313,8 @@ def _fits(value: Value, bits: int) -> bool:
             width = 8
         case Random():
             width = 32
+        case KeyHash():
+            width = 64
         case Binary(modulus=int() as modulus):
             width = modulus
         case Binary(kind=BinaryKind.AND, b=Const(value=int() as mask)) if mask >= 0:

@@ -16,7 +16,8 @@ Before:                                After:
     jump next
 
 Pure ops are numbered, and phis of one block against each other. A Window or Check of a value that has passed one on
-every way here cannot raise, so it goes too. Loads are left alone: a store may lie between.
+every way here cannot raise, so it goes too. What reads a map or the packet is numbered together with the number of the
+state that it reads: an insertion begins a new state of a map's keys, a store one of a field's values or of the packet.
 Source: Briggs, Cooper, Simpson, "Value Numbering", 1997 (dominator-based value numbering).
 
 This file must not know: values at run time.
@@ -32,16 +33,26 @@ from nmjit.compiler.ir import (
     BasicBlock,
     Binary,
     BinaryKind,
+    BloomTest,
     Check,
     Compare,
     Const,
     Context,
+    Find,
     Function,
     InSet,
     Item,
+    KeyHash,
+    Load,
+    LoadBytes,
+    LogBucket,
     Lookup,
+    LpmFind,
+    MapFind,
+    MapLoad,
     Not,
     Op,
+    PackKey,
     Phi,
     Random,
     Select,
@@ -49,7 +60,9 @@ from nmjit.compiler.ir import (
     Window,
     Wrap,
 )
-from nmjit.compiler.passes.substitute import substitute
+from nmjit.compiler.irtypes import MapKind
+from nmjit.compiler.passes.memory_states import MemoryStates
+from nmjit.compiler.passes.substitute import follow, substitute
 
 _COMMUTATIVE: Final = frozenset(
     (BinaryKind.ADD, BinaryKind.MUL, BinaryKind.AND, BinaryKind.OR, BinaryKind.XOR, BinaryKind.MIN, BinaryKind.MAX)
@@ -59,6 +72,7 @@ _COMMUTATIVE: Final = frozenset(
 def run(function: Function) -> bool:
     """Merge equal values and delete repeated checks. Whether there were any."""
     tree = DominatorTree.of(function)
+    states = MemoryStates(function, tree)
     replacement: dict[Value, Value] = {}
     known: dict[Hashable, Op] = {}
     changed = False
@@ -70,7 +84,8 @@ def run(function: Function) -> bool:
                 del known[key]
             continue
         added = []
-        changed |= _number(block, known, added, replacement)
+        states.enter(block)
+        changed |= _number(block, known, added, replacement, states)
         stack.append((None, added))
         stack.extend((child, []) for child in reversed(tree.children[block]))
     substitute(function, replacement)
@@ -78,26 +93,31 @@ def run(function: Function) -> bool:
 
 
 def _number(
-    block: BasicBlock, known: dict[Hashable, Op], added: list[Hashable], replacement: dict[Value, Value]
+    block: BasicBlock,
+    known: dict[Hashable, Op],
+    added: list[Hashable],
+    replacement: dict[Value, Value],
+    states: MemoryStates,
 ) -> bool:
     """Number the ops of one block; `added` gains the keys that hold in its subtree only."""
     kept: list[Op] = []
     for op in block.ops:
         kind = type(op)
         if kind is not Phi and replacement:
-            for name in op.operand_names:
-                value = getattr(op, name)
-                if value in replacement:
-                    setattr(op, name, replacement[value])
+            follow(op, replacement)
         key_of = _KEYS.get(kind)
         if key_of is not None:
-            key = (block, key_of(op)) if kind is Phi else (kind, key_of(op))
+            key = (block, key_of(op)) if kind is Phi else (kind, key_of(op), states.read_by(op))
             first = known.setdefault(key, op)
             if first is not op:
                 if kind is not Check:
                     replacement[op] = first
                 continue
             added.append(key)
+            if type(op) is MapFind and (plain := (kind, _find_key(op, marks=False), key[-1])) not in known:
+                known[plain] = op
+                added.append(plain)
+        states.leave(op)
         kept.append(op)
     changed = len(kept) != len(block.ops)
     block.ops = kept
@@ -117,6 +137,15 @@ def _compare(op: Compare) -> Hashable:
     return op.predicate, op.a, op.b
 
 
+def _find(op: MapFind) -> Hashable:
+    return _find_key(op, marks=op.touch and op.map.kind is MapKind.LRU)
+
+
+def _find_key(op: MapFind, *, marks: bool) -> Hashable:
+    """A look-up that marks its entry also serves those that do not, never the other way round."""
+    return op.map.name, op.key, op.hash, marks
+
+
 _KEYS: Final[dict[type[Op], Callable[[Any], Hashable]]] = {
     Const: lambda op: (type(op.value), op.value),
     Phi: lambda op: frozenset(op.incoming.items()),
@@ -132,4 +161,14 @@ _KEYS: Final[dict[type[Op], Callable[[Any], Hashable]]] = {
     Context: lambda op: op.which,
     Random: lambda op: op.call,
     Check: lambda op: op.condition,
+    PackKey: lambda op: (op.parts, op.sizes),
+    KeyHash: lambda op: (op.map.name, op.key),
+    LogBucket: lambda op: (op.a, op.precision),
+    Load: lambda op: (op.base, op.displacement, op.size, op.order),
+    LoadBytes: lambda op: (op.base, op.displacement, op.size),
+    Find: lambda op: (op.start, op.end, op.needle),
+    MapLoad: lambda op: (op.map.name, op.index, op.field),
+    MapFind: _find,
+    LpmFind: lambda op: (op.map.name, op.address),
+    BloomTest: lambda op: (op.map.name, op.hash),
 }

@@ -9,7 +9,12 @@ This file must not know: why two values are equal.
 
 from __future__ import annotations
 
-from nmjit.compiler.ir import Function, Phi, Value
+from typing import Final
+
+from nmjit.compiler.ir import EventEmit, Function, MapInsert, Op, PackKey, Phi, Value
+
+_LISTING: Final = frozenset((PackKey, MapInsert, EventEmit))
+"""Ops whose operands are not all attributes of their own. (Phis are apart: they read what may not be there yet.)"""
 
 
 def resolve(value: Value, replacement: dict[Value, Value]) -> Value:
@@ -17,6 +22,18 @@ def resolve(value: Value, replacement: dict[Value, Value]) -> Value:
     while value in replacement:
         value = replacement[value]
     return value
+
+
+def follow(op: Op, replacement: dict[Value, Value]) -> None:
+    """Make one op, which is no phi, read what its operands become."""
+    for name in op.operand_names:
+        value = getattr(op, name)
+        if value in replacement:
+            setattr(op, name, resolve(value, replacement))
+    if type(op) in _LISTING:
+        for value in op.operands():
+            if value in replacement:
+                op.replace_operand(value, resolve(value, replacement))
 
 
 def substitute(function: Function, replacement: dict[Value, Value]) -> None:
@@ -29,8 +46,5 @@ def substitute(function: Function, replacement: dict[Value, Value]) -> None:
                 for source, value in op.incoming.items():
                     if value in replacement:
                         op.incoming[source] = resolve(value, replacement)
-                continue
-            for name in op.operand_names:
-                value = getattr(op, name)
-                if value in replacement:
-                    setattr(op, name, resolve(value, replacement))
+            else:
+                follow(op, replacement)

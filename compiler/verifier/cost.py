@@ -1,4 +1,4 @@
-"""How many ops one packet can cost at most.
+"""How many ops one packet can cost at most, and how many entries of a table it can meet.
 
 The worst case is the longest way through the function, each loop counting as its longest round times its rounds.
 
@@ -7,10 +7,10 @@ This file must not know: how states come about, how rounds are bounded, messages
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from nmjit.compiler.ir import BasicBlock, Const, Find, Op, Phi
+from nmjit.compiler.ir import BasicBlock, Const, Find, MapDelete, MapFind, MapInsert, Op, Phi, Value
 from nmjit.compiler.verifier.loops import Item, Loop
 from nmjit.compiler.verifier.solution import Solution
 from nmjit.compiler.verifier.trips import returns_of
@@ -22,18 +22,60 @@ _FIND_START: Final = 8
 
 
 class Cost(NamedTuple):
-    """`worst_case` ops for one packet; `unbounded` are the loops of which no bound is known, each counted once."""
+    """`worst_case` ops for one packet; `returns` is how often each loop that is reached goes back to its header at most
+    each time it is entered, None where no bound is known: then it counts once."""
 
     worst_case: int
-    unbounded: tuple[Loop, ...]
+    returns: dict[Loop, int | None]
 
 
 def cost_of(solution: Solution) -> Cost:
     """The worst case of a solved function."""
-    unbounded: list[Loop] = []
+    returns: dict[Loop, int | None] = {}
     weights = {block: _weight(solution, block) for block in solution.flow.order}
-    worst = _longest(solution, solution.flow.items, weights, unbounded)
-    return Cost(worst, tuple(unbounded))
+    worst = _longest(solution, solution.flow.items, weights, returns)
+    return Cost(worst, returns)
+
+
+class Meetings(NamedTuple):
+    """One packet can find, make or delete `most` entries of the table `map`; `first` is the first op that does."""
+
+    map: str
+    most: int
+    first: Op
+
+
+def meetings_of(solution: Solution) -> list[Meetings]:
+    """Of every table that the function puts keys into or takes keys from. Loops without bound count once."""
+    touches: dict[str, list[MapFind | MapInsert | MapDelete]] = {}
+    for op in solution.ops():
+        if isinstance(op, MapFind | MapInsert | MapDelete):
+            touches.setdefault(op.map.name, []).append(op)
+    return [
+        Meetings(name, _most(solution, frozenset(_distinct(solution, ops))), ops[0])
+        for name, ops in touches.items()
+        if any(isinstance(op, MapInsert | MapDelete) for op in ops)
+    ]
+
+
+def _distinct(solution: Solution, touches: list[MapFind | MapInsert | MapDelete]) -> Iterator[Op]:
+    """`touches` less the insertions of keys found just before: unless keys are taken out, both meet one entry."""
+    home, tree = solution.frame.home, solution.flow.tree
+    deletes = any(isinstance(op, MapDelete) for op in touches)
+    found: dict[Value, list[BasicBlock]] = {}  # in reverse postorder, so what dominates comes first
+    for op in touches:
+        above = found.setdefault(op.key, [])
+        if not isinstance(op, MapInsert) or deletes or not any(tree.dominates(block, home[op]) for block in above):
+            yield op
+        if isinstance(op, MapFind):
+            above.append(home[op])
+
+
+def _most(solution: Solution, counted: frozenset[Op]) -> int:
+    weights = {
+        block: sum(op in counted for op in block.ops[: solution.reached[block]]) for block in solution.flow.order
+    }
+    return _longest(solution, solution.flow.items, weights, {})
 
 
 def _weight(solution: Solution, block: BasicBlock) -> int:
@@ -52,7 +94,9 @@ def _op_cost(solution: Solution, block: BasicBlock, op: Op) -> int:
     return 1
 
 
-def _longest(solution: Solution, items: Iterable[Item], weights: dict[BasicBlock, int], unbounded: list[Loop]) -> int:
+def _longest(
+    solution: Solution, items: Iterable[Item], weights: dict[BasicBlock, int], returns: dict[Loop, int | None]
+) -> int:
     """Ops on the longest way that starts at the first of `items` and stays within them, its loops unrolled."""
     before: dict[BasicBlock, int] = {}  # ops run before a block, on the worst way to it
     worst = 0
@@ -62,7 +106,7 @@ def _longest(solution: Solution, items: Iterable[Item], weights: dict[BasicBlock
         if start is None or not solution.reached[first]:
             continue
         if isinstance(item, Loop):
-            end = start + _loop_cost(solution, item, weights, unbounded)
+            end = start + _loop_cost(solution, item, weights, returns)
             sources: Iterable[BasicBlock] = item.blocks
         else:
             end, sources = start + weights[item], (item,)
@@ -74,9 +118,7 @@ def _longest(solution: Solution, items: Iterable[Item], weights: dict[BasicBlock
     return worst
 
 
-def _loop_cost(solution: Solution, loop: Loop, weights: dict[BasicBlock, int], unbounded: list[Loop]) -> int:
-    rounds = returns_of(solution, loop)
-    if rounds is None:
-        unbounded.append(loop)
-        rounds = 0
-    return (rounds + 1) * _longest(solution, loop.items, weights, unbounded)
+def _loop_cost(solution: Solution, loop: Loop, weights: dict[BasicBlock, int], returns: dict[Loop, int | None]) -> int:
+    if loop not in returns:
+        returns[loop] = returns_of(solution, loop)
+    return ((returns[loop] or 0) + 1) * _longest(solution, loop.items, weights, returns)

@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from nmjit.compiler.ir import BasicBlock, Branch, Compare, Const, Function, Jump, Op, Phi, Predicate, Value
+from nmjit.compiler.ir import BasicBlock, Branch, Compare, Const, Jump, Op, Phi, Predicate, Value
 from nmjit.compiler.irtypes import BOOL, INT
 from nmjit.compiler.verifier.discharge import holds, suppose
+from nmjit.compiler.verifier.heads import heads_before
 from nmjit.compiler.verifier.interval import EITHER, TOP, Interval
 from nmjit.compiler.verifier.loops import Flow, Item, Loop
 from nmjit.compiler.verifier.merge import common_facts
 from nmjit.compiler.verifier.obligations import BOUND_OPS, obligation_of
 from nmjit.compiler.verifier.refine import assume, decide
+from nmjit.compiler.verifier.room import sure_insertions
 from nmjit.compiler.verifier.solution import Solution
 from nmjit.compiler.verifier.state import Arrival, Facts, Frame, State
 from nmjit.compiler.verifier.terms import terms_of
@@ -41,11 +43,12 @@ _NARROWING: Final = 2
 _BOUND_OPS: Final = frozenset(BOUND_OPS)
 
 
-def solve(function: Function, flow: Flow) -> Solution:
-    """The fixpoint for a well-formed function whose flow is reducible."""
+def solve(flow: Flow, *, shared: bool) -> Solution:
+    """The fixpoint for a well-formed function whose flow is reducible; `shared`: other workers use its maps."""
     terms = terms_of(flow.order)
     home = {op: block for block in flow.order for op in block.ops}
-    solution = Solution(flow, Frame(terms, home, flow.tree))
+    sure = frozenset() if shared else sure_insertions(flow)
+    solution = Solution(flow, Frame(terms, home, flow.tree, heads_before(flow, terms), sure))
     solver = _Solver(solution, _thresholds(flow.order))
     solver.visit(flow.items)
     return solution
@@ -164,7 +167,7 @@ class _Solver:
         self._leave(block, state)
 
     def _meet_obligation(self, state: State, op: Op) -> None:
-        obligation = obligation_of(op)
+        obligation = obligation_of(op, self.solution.frame.heads.get(op, ()))
         if obligation is not None:
             verdict = holds(state, obligation)
             self.solution.verdicts[op] = verdict

@@ -19,6 +19,7 @@ from nmjit.compiler.ir import (
     Function,
     Load,
     LoadBytes,
+    MoveHead,
     Op,
     Raise,
     Site,
@@ -27,8 +28,9 @@ from nmjit.compiler.ir import (
     Window,
 )
 from nmjit.compiler.irtypes import INT, MAX_PACKET, WINDOW_MAX, WINDOW_MIN
+from nmjit.compiler.maplayout import HELD_SLOTS
 from nmjit.compiler.record import record
-from nmjit.compiler.verifier.cost import Cost, cost_of
+from nmjit.compiler.verifier.cost import Cost, cost_of, meetings_of
 from nmjit.compiler.verifier.fixpoint import solve
 from nmjit.compiler.verifier.interval import Interval, constant
 from nmjit.compiler.verifier.loops import Flow
@@ -39,6 +41,8 @@ MAX_OPS: Final = 1_000_000
 """Most ops that one packet may cost in the worst case."""
 MAX_BITS: Final = 256
 """Widest integer that code can be made for, in bits; a product of two values of the language's window needs 130."""
+MAX_HEADROOM: Final = 1_024
+"""Most bytes that one packet may push in front of itself."""
 _WINDOW: Final = Interval(WINDOW_MIN, WINDOW_MAX)
 _UNSIGNED: Final = Interval(0, (1 << MAX_BITS) - 1)
 _SIGNED: Final = Interval(-(1 << MAX_BITS - 1), (1 << MAX_BITS - 1) - 1)
@@ -46,6 +50,10 @@ _UNBOUNDED: Final = "this loop has no bound that can be shown"
 _UNBOUNDED_CURE: Final = (
     "loop over range(N) with a constant N, or make the condition compare a counter that grows each time with a constant"
 )
+_PUSHES: Final = "a packet may push {most:,} bytes in all, more than {limit:,}"
+_PUSHES_CURE: Final = "push less, or in a loop of fewer rounds"
+_MEETS: Final = "one packet may find, make or delete {most:,} entries of {map}, more than {limit}"
+_MEETS_CURE: Final = "look fewer keys up, in loops of fewer rounds"
 _TOO_LARGE: Final = "numbers of this line may grow beyond what a filter can hold"
 _TOO_LARGE_CURE: Final = "limit them, with min(…) or by masking with &"
 
@@ -91,6 +99,9 @@ class Analysis:
     unsafe              ops whose obligation is not proved, in program order
     worst_case_ops      ops that one packet can cost at most; loops without bound count once
     max_packet_byte     1 + the deepest packet byte that may be touched
+    headroom            bytes in front of where the packet arrived that it may push, at most
+    resizes             whether it may push or pull at all
+    returns             how often each loop goes back to its header at most each time it is entered, by its header
     unreachable         blocks that no packet reaches
     """
 
@@ -103,6 +114,9 @@ class Analysis:
     unsafe: tuple[UnsafeAccess, ...]
     worst_case_ops: int
     max_packet_byte: int
+    headroom: int
+    resizes: bool
+    returns: dict[BasicBlock, int]
     unreachable: frozenset[BasicBlock]
 
     @property
@@ -111,28 +125,35 @@ class Analysis:
         return not self.refused and not self.unsafe
 
 
-def verify(function: Function) -> Analysis:
-    """Everything that holds of `function`, which must be well-formed. Raises nothing: bad news is in the Analysis."""
+def verify(function: Function, *, shared: bool = False) -> Analysis:
+    """Everything that holds of `function`, which must be well-formed; with `shared`, while other workers use its maps.
+
+    Raises nothing: bad news is in the Analysis.
+    """
     flow = Flow.of(function)
     if flow.irreducible:
         return _refused_unseen(function, flow)
-    solution = solve(function, flow)
+    solution = solve(flow, shared=shared)
     cost = cost_of(solution)
     live = list(solution.ops())
     raising = [op for op in live if isinstance(op, Check | Window | Raise) and solution.verdicts.get(op) is not True]
     certain = [op for op in raising if solution.verdicts.get(op) is False or isinstance(op, Raise)]
     kept = set(raising)
     ranges = _ranges(function, solution, set(live))
+    moves = [op for op in live if isinstance(op, MoveHead)]
     return Analysis(
         ranges=ranges,
         proven=frozenset(op for op in function.ops() if isinstance(op, Check | Window) and op not in kept),
         proven_sites=_others(function, raising),
         open=_open(op.site for op in raising),
         certain_failures=_open(op.site for op in certain),
-        refused=tuple(sorted({*_refusals(cost), *_too_large(ranges)})),
+        refused=tuple(sorted({*_refusals(cost), *_too_large(ranges), *_too_many(solution), *_too_far(moves, ranges)})),
         unsafe=tuple(_unsafe(solution, live)),
         worst_case_ops=cost.worst_case,
         max_packet_byte=_reach(solution, live),
+        headroom=min(MAX_HEADROOM, max((_pushed(op, ranges) for op in moves), default=0)),
+        resizes=bool(moves),
+        returns={loop.header: returns for loop, returns in cost.returns.items() if returns is not None},
         unreachable=frozenset(block for block in function.blocks if not solution.reached.get(block)),
     )
 
@@ -151,6 +172,9 @@ def _refused_unseen(function: Function, flow: Flow) -> Analysis:
         unsafe=(),
         worst_case_ops=0,
         max_packet_byte=MAX_PACKET,
+        headroom=0,
+        resizes=any(isinstance(op, MoveHead) for op in function.ops()),
+        returns={},
         unreachable=frozenset(),
     )
 
@@ -179,8 +203,9 @@ def _place(site: Site) -> tuple[str, int, int, str]:
 
 
 def _refusals(cost: Cost) -> Iterator[Refusal]:
-    for loop in cost.unbounded:
-        yield Refusal(_line(loop.header), _UNBOUNDED, _UNBOUNDED_CURE)
+    for loop, returns in cost.returns.items():
+        if returns is None:
+            yield Refusal(_line(loop.header), _UNBOUNDED, _UNBOUNDED_CURE)
     if cost.worst_case > MAX_OPS:
         yield Refusal(
             0,
@@ -194,6 +219,25 @@ def _too_large(ranges: dict[Op, Interval]) -> Iterator[Refusal]:
     for op, known in ranges.items():
         if not (known.within(_UNSIGNED) or known.within(_SIGNED)):
             yield Refusal(op.line, _TOO_LARGE, _TOO_LARGE_CURE)
+
+
+def _too_many(solution: Solution) -> Iterator[Refusal]:
+    """Of tables of which a packet may meet more entries than a worker has places to note."""
+    for name, most, first in meetings_of(solution):
+        if most > HELD_SLOTS:
+            yield Refusal(first.line, _MEETS.format(most=most, map=name, limit=HELD_SLOTS), _MEETS_CURE)
+
+
+def _too_far(moves: Iterable[MoveHead], ranges: dict[Op, Interval]) -> Iterator[Refusal]:
+    for op in moves:
+        pushed = _pushed(op, ranges)
+        if pushed > MAX_HEADROOM:
+            yield Refusal(op.line, _PUSHES.format(most=pushed, limit=MAX_HEADROOM), _PUSHES_CURE)
+
+
+def _pushed(op: MoveHead, ranges: dict[Op, Interval]) -> int:
+    """How far in front of where it arrived the packet may begin, in bytes."""
+    return max(0, -ranges[op.head].lo)
 
 
 def _line(block: BasicBlock) -> int:

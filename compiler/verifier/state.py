@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias, TypeGuard
 
 from nmjit.compiler.dominance import DominatorTree
-from nmjit.compiler.ir import BasicBlock, Binary, BinaryKind, Find, Select, Value
+from nmjit.compiler.ir import BasicBlock, Binary, BinaryKind, Find, Op, Select, Value
 from nmjit.compiler.irtypes import BOOL
 from nmjit.compiler.record import record
 from nmjit.compiler.verifier.interval import EITHER, INFINITE, TOP, Interval
@@ -66,13 +66,25 @@ class Frame:
 
     `ranges` holds, for each root, its interval where it was defined last. `merge_of` gives a merged value its merge;
     `bases` the state from which all ways into a merge descend; `home` the block of a value. `selections` remembers
-    what was found out about ways into merges.
+    what was found out about ways into merges. `heads` has the ops behind a move of the packet's head (heads.py), `sure`
+    the insertions that find room (room.py).
     """
 
-    __slots__ = ("arrivals", "bases", "home", "merge_of", "merged", "ranges", "selections", "terms", "tree")
+    __slots__ = (
+        "arrivals", "bases", "heads", "home", "merge_of", "merged", "ranges", "selections", "sure", "terms", "tree",
+    )  # fmt: skip
 
-    def __init__(self, terms: dict[Value, Term], home: dict[Value, BasicBlock], tree: DominatorTree) -> None:
+    def __init__(
+        self,
+        terms: dict[Value, Term],
+        home: dict[Value, BasicBlock],
+        tree: DominatorTree,
+        heads: dict[Op, tuple[Value, ...]],
+        sure: frozenset[Op],
+    ) -> None:
         self.terms = terms
+        self.heads = heads
+        self.sure = sure
         self.home = home
         self.tree = tree
         self.ranges: dict[Value, Interval] = {}

@@ -19,6 +19,7 @@ ZERO: Final[Value] = Const(0)
 FIELDS: Final[dict[ContextField, Value]] = {which: Context(which) for which in ContextField}
 """The root of every reading of a context field. Like ZERO it is in no block, and known everywhere."""
 LENGTH: Final[Value] = FIELDS[ContextField.LENGTH]
+ROOM: Final[Value] = FIELDS[ContextField.ROOM]
 
 Term: TypeAlias = tuple[Value, int]
 """The integer `root + offset`. A BOOL or a snapshot is its own root."""

@@ -8,30 +8,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from nmjit._histogram import log_bucket
 from nmjit.compiler.ir import (
     Binary,
     BinaryKind,
+    BloomAdd,
+    BloomTest,
     Branch,
     Check,
     Compare,
     Const,
     Context,
     ContextField,
+    EventEmit,
     Find,
     InSet,
     Item,
     Jump,
+    KeyHash,
     Load,
     LoadBytes,
+    LogBucket,
     Lookup,
+    LpmFind,
     MapAdd,
+    MapDelete,
+    MapFind,
+    MapInsert,
     MapLoad,
     MapStore,
+    Mirror,
+    MoveHead,
     Not,
     Op,
+    PackKey,
     Phi,
+    Prefetch,
     Raise,
     Random,
+    RateTake,
     Return,
     Select,
     Store,
@@ -41,15 +56,17 @@ from nmjit.compiler.ir import (
     Wrap,
 )
 from nmjit.compiler.irtypes import BOOL, INT, MAX_PACKET
+from nmjit.compiler.maplayout import index_count
 from nmjit.compiler.verifier import interval as iv
 from nmjit.compiler.verifier.interval import EITHER, FALSE, INFINITE, TRUE, Interval
 from nmjit.compiler.verifier.merge import common_facts
 from nmjit.compiler.verifier.refine import EXACT, assume, decide, scalar_interval
 from nmjit.compiler.verifier.state import Arrival, State
-from nmjit.compiler.verifier.terms import FIELDS, ZERO
+from nmjit.compiler.verifier.terms import FIELDS, LENGTH, ROOM, ZERO
 
 CONTEXT_RANGES: Final[dict[ContextField, Interval]] = {
     ContextField.LENGTH: Interval(0, MAX_PACKET),
+    ContextField.ROOM: Interval(0, MAX_PACKET),
     ContextField.WIRE_LENGTH: scalar_interval(4, False),
     ContextField.TIMESTAMP: scalar_interval(8, False),
     ContextField.NOW: scalar_interval(8, False),
@@ -63,7 +80,9 @@ def entry_facts(state: State) -> None:
     state.frame.ranges[ZERO] = FALSE
     for which, root in FIELDS.items():
         state.frame.ranges[root] = CONTEXT_RANGES[which]
-    state.add_bound(FIELDS[ContextField.LENGTH], 0, FIELDS[ContextField.WIRE_LENGTH])
+    state.add_bound(LENGTH, 0, FIELDS[ContextField.WIRE_LENGTH])
+    if state.frame.heads:  # else nothing asks for room
+        state.add_bound(LENGTH, 0, ROOM)
 
 
 def after(state: State, op: Op) -> None:
@@ -277,6 +296,25 @@ def _map_load(state: State, op: Op) -> None:
     _define(state, op, scalar_interval(scalar.size, scalar.signed))
 
 
+def _entry(state: State, op: Op) -> None:
+    assert isinstance(op, MapFind | MapInsert | LpmFind)
+    _define(state, op, Interval(0 if op in state.frame.sure else -1, index_count(op.map) - 1))
+
+
+def _hash(state: State, op: Op) -> None:
+    _define(state, op, scalar_interval(8, False))
+
+
+def _log_bucket(state: State, op: Op) -> None:
+    """Buckets grow with what they count; outside what is counted there are none."""
+    assert type(op) is LogBucket
+    counted = state.interval(op.a).meet(scalar_interval(8, False))
+    if counted is None:
+        state.feasible = False
+        return
+    _define(state, op, Interval(log_bucket(counted.lo, op.precision), log_bucket(counted.hi, op.precision)))
+
+
 def _random(state: State, op: Op) -> None:
     _define(state, op, scalar_interval(4, False))
 
@@ -286,8 +324,13 @@ TRANSFERS: Final[dict[type[Op], Callable[[State, Op], None]]] = {
     Const: _const,
     Find: _find,
     Item: _item,
+    KeyHash: _hash,
     Load: _load,
+    LogBucket: _log_bucket,
     Lookup: _lookup,
+    LpmFind: _entry,
+    MapFind: _entry,
+    MapInsert: _entry,
     MapLoad: _map_load,
     Random: _random,
     Select: _select,
@@ -296,9 +339,11 @@ TRANSFERS: Final[dict[type[Op], Callable[[State, Op], None]]] = {
 """What is done for the value of an op that is its own root."""
 SILENT: Final = (
     Compare, Not, InSet,  # BOOLs that `decide` looks at when it is asked
-    LoadBytes,  # of the bytes of a snapshot nothing is known
+    MapDelete, BloomTest, BloomAdd, RateTake,  # BOOLs of which nothing is known
+    LoadBytes, PackKey,  # of the bytes of a snapshot nothing is known
     Phi,  # merge.py
     Context, Window,  # values that have another root
-    Store, StoreBytes, MapStore, MapAdd, Check, Jump, Branch, Return, Raise,  # no value
+    Store, StoreBytes, MapStore, MapAdd, EventEmit, MoveHead, Mirror, Prefetch,  # no value
+    Check, Jump, Branch, Return, Raise,
 )  # fmt: skip
 """Ops for which nothing is done here. That memory changes matters to nobody: nothing is known of what lies in it."""

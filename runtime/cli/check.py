@@ -8,10 +8,11 @@ import click
 
 from nmjit.compiler.errors import CompileError, Diagnostic
 from nmjit.compiler.loader import load_filter
+from nmjit.compiler.report import LookUp
 from nmjit.compiler.stages import check
 from nmjit.runtime.cli.exits import ExitCode, print_json
 from nmjit.runtime.cli.options import FilterName, define_option, filter_argument, json_option
-from nmjit.runtime.cli.summary import report_summary
+from nmjit.runtime.cli.summary import WIDTH, report_summary
 
 
 @click.command()
@@ -36,11 +37,18 @@ def command(filter_name: FilterName, strict: bool, defines: dict[str, str], as_j
     else:
         print(f"{filter_name}: accepted")
         print(report_summary(data))
+        for lookup in report.lookups:
+            print(_shown(lookup))
     if strict and report.open:
         count = len(report.open)
         print(f"nmjit: {filter_name}: {count} open check{'s' * (count > 1)}, refused by --strict", file=sys.stderr)
         return ExitCode.REFUSED
     return ExitCode.DONE
+
+
+def _shown(lookup: LookUp) -> str:
+    place = f"{'':>{WIDTH}} look-up of {lookup.map}, line {lookup.line}"
+    return f"{place}: prefetched (level {lookup.level})" if lookup.covered else f"{place}: {lookup.reason}"
 
 
 def _refuse(diagnostics: tuple[Diagnostic, ...], data: dict[str, object], as_json: bool) -> int:
@@ -60,4 +68,5 @@ def _nothing_known(diagnostics: tuple[Diagnostic, ...]) -> dict[str, object]:
         "worst_case_ops": None,
         "max_packet_byte": None,
         "maps_bytes": None,
+        "lookups": [],
     }

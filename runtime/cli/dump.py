@@ -13,7 +13,7 @@ from nmjit.runtime.host import LIVE_ACCESSOR
 
 @click.command()
 @filter_argument
-@click.option("--ir", "stage", flag_value="ir", help="The typed SSA form, after the passes.  [default]")
+@click.option("--ir", "stage", flag_value="ir", help="The typed SSA form, after the passes, and its slices.  [default]")
 @click.option("--llvm", "stage", flag_value="llvm", help="The LLVM assembly that is handed over.")
 @click.option("--asm", "stage", flag_value="asm", help="This machine's assembly.")
 @define_option

@@ -16,7 +16,13 @@ import click
 
 from nmjit.runtime.cli.exits import ExitCode, print_json
 from nmjit.runtime.cli.monitor import Monitor
-from nmjit.runtime.cli.options import define_option, json_option, paranoid_option, parse_filter
+from nmjit.runtime.cli.options import (
+    define_option,
+    json_option,
+    paranoid_option,
+    parse_filter,
+    pin_option,
+)
 from nmjit.runtime.cli.summary import interrupted_summary, report_summary, run_summary
 from nmjit.runtime.errors import NotSupported
 from nmjit.runtime.portspec import PortKind, PortSpec, parse_port
@@ -33,6 +39,7 @@ POLL_SECONDS: Final = 0.05
 @click.argument("arguments", metavar="FILTER PORT", nargs=-1, required=True)
 @click.option("-o", "target", metavar="pcap:FILE", help="Write the packets that go on: PASS, TX and REDIRECT.")
 @define_option
+@pin_option
 @paranoid_option
 @json_option
 @click.pass_context
@@ -41,6 +48,7 @@ def command(
     arguments: tuple[str, ...],
     target: str | None,
     defines: dict[str, str],
+    pin: Path | None,
     paranoid: bool,
     as_json: bool,
 ) -> int:
@@ -61,7 +69,11 @@ def command(
         filter_name.path, name=filter_name.function, defines=defines, backend="jit", paranoid=paranoid
     )
     with Monitor(str(port)) as monitor:
-        run = _serve(program, port, monitor) if port.kind is PortKind.MEM else _drain(program, port, output, monitor)
+        run = (
+            _serve(program, port, pin, monitor)
+            if port.kind is PortKind.MEM
+            else _drain(program, port, output, pin, monitor)
+        )
     if monitor.interrupted:
         print(interrupted_summary(run), file=sys.stderr)
         if port.kind is PortKind.PCAP:
@@ -77,21 +89,23 @@ def _refuse_what_is_not_there(port: PortSpec, output: PortSpec | None) -> None:
         raise NotSupported(f"output {output}", "this version writes from pcap:FILE to pcap:FILE only")
 
 
-def _drain(program: Program, port: PortSpec, output: PortSpec | None, monitor: Monitor) -> dict[str, Any]:
+def _drain(
+    program: Program, port: PortSpec, output: PortSpec | None, pin: Path | None, monitor: Monitor
+) -> dict[str, Any]:
     """Run the whole capture."""
     from nmjit.runtime.offline import run_capture
 
     target = None if output is None else Path(output.name)
-    result = run_capture(program, Path(port.name), target, verdict=None, backend="jit", progress=monitor)
+    result = run_capture(program, Path(port.name), target, verdict=None, backend="jit", progress=monitor, pin=pin)
     return result.to_json()
 
 
-def _serve(program: Program, port: PortSpec, monitor: Monitor) -> dict[str, Any]:
+def _serve(program: Program, port: PortSpec, pin: Path | None, monitor: Monitor) -> dict[str, Any]:
     """Filter what arrives at a memory port until Ctrl-C."""
     from nmjit.runtime.host import Host
 
     with Host() as host:
-        instance = host.attach(program, str(port))
+        instance = host.attach(program, str(port), pin=pin)
         start = time.perf_counter()
         host.start()
         print(f"nmjit: serving {port}, Ctrl-C ends", file=sys.stderr)
@@ -103,7 +117,7 @@ def _serve(program: Program, port: PortSpec, monitor: Monitor) -> dict[str, Any]
 
 def _run_of(program: Program, instance: Instance, seconds: float) -> dict[str, Any]:
     """What a live instance has counted, in the shape of `nmjit run --json`."""
-    from nmjit.runtime.offline import map_contents, plain_maps
+    from nmjit.runtime.contents import map_contents, plain_maps
 
     stats = instance.stats()
     held = {decl.name: map_contents(decl, instance.maps[decl.name].entries()) for decl in program.maps}
@@ -119,6 +133,7 @@ def _run_of(program: Program, instance: Instance, seconds: float) -> dict[str, A
         "verdicts": stats.packets(),
         "aborted": [{"line": line, "exception": name, "count": n} for (line, name), n in sorted(aborted.items()) if n],
         "maps": plain_maps(held),
+        "mirrored": stats.mirrored,
     }
 
 

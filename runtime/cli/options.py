@@ -76,6 +76,16 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object (docs/json.md).")(command)
 
 
+def pin_option(command: Command) -> Command:
+    """--pin DIR, as `pin`."""
+    return click.option(
+        "--pin",
+        metavar="DIR",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Keep maps as files in DIR, and go on with those that are there.",
+    )(command)
+
+
 def paranoid_option(command: Command) -> Command:
     """--paranoid."""
     return click.option(

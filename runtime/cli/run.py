@@ -19,6 +19,7 @@ from nmjit.runtime.cli.options import (
     filter_argument,
     json_option,
     paranoid_option,
+    pin_option,
 )
 from nmjit.runtime.cli.stopwatch import Stopwatch, timing_summary
 from nmjit.runtime.cli.summary import interrupted_summary, run_summary
@@ -38,6 +39,7 @@ VERDICTS = ("ABORTED", "DROP", "PASS", "TX", "REDIRECT")
 @click.option("--backend", type=click.Choice(BACKENDS), default="jit", help="What runs the filter; all compares them.")
 @click.option("--timing", is_flag=True, help="Print on stderr where the time to the first packet went.")
 @define_option
+@pin_option
 @paranoid_option
 @json_option
 def command(
@@ -48,6 +50,7 @@ def command(
     backend: str,
     timing: bool,
     defines: dict[str, str],
+    pin: Path | None,
     paranoid: bool,
     as_json: bool,
 ) -> int:
@@ -57,6 +60,8 @@ def command(
     """
     if verdict is not None and target is None:
         raise click.UsageError("--verdict chooses what -w writes; give -w OUT.pcap too", click.get_current_context())
+    if pin is not None and backend != "jit":
+        raise click.UsageError(f"--pin keeps native maps; leave out --backend {backend}", click.get_current_context())
     watch = Stopwatch()
     from nmjit.runtime.offline import Disagreement, run_capture
     from nmjit.runtime.program import Program
@@ -68,7 +73,7 @@ def command(
     watch.end("load")
     with Monitor(str(source)) as monitor:
         try:
-            result = run_capture(program, source, target, verdict=verdict, backend=backend, progress=monitor)
+            result = run_capture(program, source, target, verdict=verdict, backend=backend, progress=monitor, pin=pin)
         except Disagreement as error:
             raise click.ClickException(f"back ends disagree: {error}") from None
     watch.end("first packets", monitor.first_call)

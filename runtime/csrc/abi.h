@@ -41,7 +41,20 @@ struct nmjit_batch {
 	uint32_t readable; /* bytes that may be read from a packet's start, whatever its length */
 	uint16_t port;
 	uint16_t queue;
+	uint32_t headroom; /* bytes in front of each packet that are its own */
+	uint32_t reserved;
 };
+
+/* A copy that a packet of the batch made: len bytes at ctx->mirror_bytes + offset. */
+struct nmjit_mirror {
+	uint32_t packet;
+	uint32_t port; /* index of the bound port */
+	uint64_t offset;
+	uint32_t len;
+	uint32_t reserved;
+};
+
+struct nmjit_ops;
 
 /* What a batch works on and leaves behind. Arrays belong to the caller. */
 struct nmjit_ctx {
@@ -54,12 +67,18 @@ struct nmjit_ctx {
 	uint64_t packet_number; /* of the batch's first packet, in this worker */
 	uint16_t *sites;	/* [count] or NULL: 1 + site of an ABORTED packet */
 	int16_t *ports;		/* [count]: bound port of a REDIRECT, or -1 */
-	uint32_t *new_len;	/* this and what follows: reserved, NULL and 0 */
-	int32_t *head_offset;
-	void *mirrors;
+	uint32_t *new_len;	/* [count]: bytes of each packet in the end ... */
+	int32_t *head_offset;	/* ... and where they begin; written by filters that push or pull */
+	struct nmjit_mirror *mirrors; /* [mirror_capacity], mirror_count of them taken */
+	uint8_t *mirror_bytes;	      /* [mirror_room], mirror_used of them taken */
+	uint64_t mirror_room;
+	uint64_t mirror_used;
 	uint32_t mirror_capacity;
 	uint32_t mirror_count;
-	uint64_t mirror_lost;
+	uint64_t mirror_lost;	     /* copies beyond that room */
+	const struct nmjit_ops *ops; /* what compiled code calls out of line; ops.h */
+	uint32_t worker;
+	uint32_t reserved;
 };
 
 /*
@@ -86,7 +105,8 @@ NMJIT_ABI(nmjit_batch, num_bufs, 36);
 NMJIT_ABI(nmjit_batch, readable, 40);
 NMJIT_ABI(nmjit_batch, port, 44);
 NMJIT_ABI(nmjit_batch, queue, 46);
-_Static_assert(sizeof(struct nmjit_batch) == 48, "nmjit_batch");
+NMJIT_ABI(nmjit_batch, headroom, 48);
+_Static_assert(sizeof(struct nmjit_batch) == 56, "nmjit_batch");
 NMJIT_ABI(nmjit_ctx, verdicts, 0);
 NMJIT_ABI(nmjit_ctx, exceptions, 8);
 NMJIT_ABI(nmjit_ctx, maps, 16);
@@ -99,10 +119,19 @@ NMJIT_ABI(nmjit_ctx, ports, 64);
 NMJIT_ABI(nmjit_ctx, new_len, 72);
 NMJIT_ABI(nmjit_ctx, head_offset, 80);
 NMJIT_ABI(nmjit_ctx, mirrors, 88);
-NMJIT_ABI(nmjit_ctx, mirror_capacity, 96);
-NMJIT_ABI(nmjit_ctx, mirror_count, 100);
-NMJIT_ABI(nmjit_ctx, mirror_lost, 104);
-_Static_assert(sizeof(struct nmjit_ctx) == 112, "nmjit_ctx");
+NMJIT_ABI(nmjit_ctx, mirror_bytes, 96);
+NMJIT_ABI(nmjit_ctx, mirror_room, 104);
+NMJIT_ABI(nmjit_ctx, mirror_used, 112);
+NMJIT_ABI(nmjit_ctx, mirror_capacity, 120);
+NMJIT_ABI(nmjit_ctx, mirror_count, 124);
+NMJIT_ABI(nmjit_ctx, mirror_lost, 128);
+NMJIT_ABI(nmjit_ctx, ops, 136);
+NMJIT_ABI(nmjit_ctx, worker, 144);
+_Static_assert(sizeof(struct nmjit_ctx) == 152, "nmjit_ctx");
+NMJIT_ABI(nmjit_mirror, port, 4);
+NMJIT_ABI(nmjit_mirror, offset, 8);
+NMJIT_ABI(nmjit_mirror, len, 16);
+_Static_assert(sizeof(struct nmjit_mirror) == 24, "nmjit_mirror");
 
 #undef NMJIT_ABI
 

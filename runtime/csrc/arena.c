@@ -25,21 +25,22 @@ static int protect_guards(const struct arena *arena)
 }
 
 /*
- * Make `cells` cells for packets of at most `longest` bytes. The caller owns *arena and closes it,
- * also after an error. Thread: any one at a time. -EINVAL: no cells.
+ * Make `cells` cells for packets of at most `longest` bytes, with `headroom` in front of them. The
+ * caller owns *arena and closes it, also after an error. Thread: any one at a time. -EINVAL: no
+ * cells.
  */
-int arena_open(struct arena *arena, uint32_t cells, size_t longest, bool guarded)
+int arena_open(struct arena *arena, uint32_t cells, size_t longest, uint32_t headroom, bool guarded)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *map;
 
-	*arena = (struct arena){.cells = cells, .guarded = guarded};
+	*arena = (struct arena){.cells = cells, .headroom = headroom, .guarded = guarded};
 	if (cells == 0)
 		return -EINVAL;
 	arena->packets = calloc(cells, sizeof(*arena->packets));
 	if (!arena->packets)
 		return -ENOMEM;
-	arena->room = round_up(longest ? longest : 1, guarded ? page : ARENA_READABLE);
+	arena->room = round_up(headroom + (longest ? longest : 1), guarded ? page : ARENA_READABLE);
 	arena->cell = arena->room + (guarded ? page : ARENA_READABLE);
 	arena->size = round_up(arena->cell * cells, page);
 	map = mmap(NULL, arena->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -62,7 +63,7 @@ void arena_close(struct arena *arena)
 void arena_place(struct arena *arena, uint32_t i, const void *packet, uint32_t len,
 		 uint32_t wire_len, uint64_t timestamp)
 {
-	size_t start = i * arena->cell + (arena->guarded ? arena->room - len : 0);
+	size_t start = i * arena->cell + (arena->guarded ? arena->room - len : arena->headroom);
 
 	memcpy(arena->memory + start, packet, len);
 	arena->packets[i] = (struct nmjit_descriptor){
@@ -83,6 +84,7 @@ void arena_batch(const struct arena *arena, uint32_t count, struct nmjit_batch *
 		.base = arena->memory,
 		.num_slots = arena->cells,
 		.count = count,
+		.headroom = arena->headroom,
 		.readable = arena->guarded ? 0 : ARENA_READABLE,
 	};
 }

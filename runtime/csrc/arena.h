@@ -19,11 +19,13 @@ struct arena {
 	size_t cell;
 	size_t room; /* bytes of a cell that may hold a packet */
 	uint32_t cells;
+	uint32_t headroom; /* bytes of a cell in front of its packet */
 	bool guarded;
 	struct nmjit_descriptor *packets;
 };
 
-int arena_open(struct arena *arena, uint32_t cells, size_t longest, bool guarded);
+int arena_open(struct arena *arena, uint32_t cells, size_t longest, uint32_t headroom,
+	       bool guarded);
 void arena_close(struct arena *arena);
 void arena_place(struct arena *arena, uint32_t i, const void *packet, uint32_t len,
 		 uint32_t wire_len, uint64_t timestamp);

@@ -1,6 +1,6 @@
 """What csrc/ offers, as _engine.pyx sees it: declarations only."""
 
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "csrc/abi.h" nogil:
@@ -15,6 +15,11 @@ cdef extern from "csrc/abi.h" nogil:
         uint8_t *base
         uint16_t port
         uint16_t queue
+    struct nmjit_mirror:
+        uint32_t packet
+        uint32_t port
+        uint64_t offset
+        uint32_t len
     struct nmjit_ctx:
         uint8_t *verdicts
         uint64_t *exceptions
@@ -24,6 +29,15 @@ cdef extern from "csrc/abi.h" nogil:
         uint64_t packet_number
         uint16_t *sites
         int16_t *ports
+        uint32_t *new_len
+        int32_t *head_offset
+        nmjit_mirror *mirrors
+        uint8_t *mirror_bytes
+        uint64_t mirror_used
+        uint32_t mirror_count
+        uint64_t mirror_lost
+        const void *ops
+        uint32_t worker
     ctypedef uint32_t (*nmjit_batch_fn)(const nmjit_batch *, nmjit_ctx *)
 
 cdef extern from "csrc/port.h" nogil:
@@ -87,6 +101,21 @@ cdef extern from "csrc/port_pcap.h" nogil:
     int pcap_writer_finish(pcap_writer *)
     void pcap_writer_close(pcap_writer *)
 
+cdef extern from "csrc/gate.h" nogil:
+    enum:
+        GATE_WORKERS
+    struct gate:
+        pass
+    int gate_open(gate *)
+    void gate_close(gate *)
+    void gate_raise(gate *)
+    void gate_lower(gate *)
+
+cdef extern from "csrc/ops.h" nogil:
+    struct nmjit_ops:
+        pass
+    const nmjit_ops nmjit_ops_table "nmjit_ops"
+
 cdef extern from "csrc/worker.h" nogil:
     enum worker_policy:
         WORKER_BACKPRESSURE
@@ -100,6 +129,8 @@ cdef extern from "csrc/worker.h" nogil:
         uint64_t verdict_bytes[5]
         uint64_t tx_packets
         uint64_t redirect_unbound
+        uint64_t mirrored
+        uint64_t mirror_dropped
         uint64_t full_dropped
         uint64_t backpressure
         uint64_t pending
@@ -109,11 +140,17 @@ cdef extern from "csrc/worker.h" nogil:
         nmjit_batch_fn fn
         uint64_t *exceptions
         void **maps
+        uint32_t headroom
+        bint resizes
+        bint mirrors
     struct worker_config:
         port *source
         port *route[5]
         port **outputs
         uint32_t num_outputs
+        bint forget_mirrors
+        gate *gate
+        uint32_t number
         worker_policy policy
         uint32_t batch
         uint64_t seed
@@ -131,16 +168,13 @@ cdef extern from "csrc/worker.h" nogil:
 cdef extern from "csrc/arena.h" nogil:
     struct arena:
         pass
-    int arena_open(arena *, uint32_t, size_t, bint)
+    int arena_open(arena *, uint32_t, size_t, uint32_t, bint)
     void arena_close(arena *)
     void arena_place(arena *, uint32_t, const void *, uint32_t, uint32_t, uint64_t)
     const uint8_t *arena_packet(const arena *, uint32_t)
     void arena_batch(const arena *, uint32_t, nmjit_batch *)
 
-cdef extern from "csrc/mapmem.h" nogil:
-    struct mapmem:
-        int fd
-        void *memory
-        size_t size
-    int mapmem_open(mapmem *, const char *, size_t)
-    void mapmem_close(mapmem *)
+cdef extern from "csrc/effects.h" nogil:
+    int effects_open(nmjit_ctx *, uint32_t)
+    void effects_close(nmjit_ctx *)
+    int effects_want_mirrors(nmjit_ctx *)

@@ -26,6 +26,12 @@ struct port_ops {
 	 */
 	int (*recv)(struct port *port, uint32_t max, struct nmjit_batch *batch);
 
+	/*
+	 * Arrival. From the next recv on, let `bytes` in front of each packet be its own. NULL
+	 * where packets lie in buffers with room behind them.
+	 */
+	int (*reserve)(struct port *port, uint32_t bytes);
+
 	/* Arrival. The next n packets shown are disposed of; the port may reuse what held them. */
 	int (*commit)(struct port *port, uint32_t n);
 
@@ -37,6 +43,10 @@ struct port_ops {
 	 * Returns how many were taken; fewer than n where the port is full.
 	 */
 	int (*send)(struct port *port, const struct nmjit_batch *batch, uint32_t first, uint32_t n);
+
+	/* Departure. Take a copy of one packet, whoever's. 1, 0 where the port is full, or an
+	 * error. */
+	int (*copy)(struct port *port, const uint8_t *packet, uint32_t len, uint64_t timestamp);
 
 	/* Departure. Let go what was taken since the last flush. */
 	int (*flush)(struct port *port);

@@ -66,6 +66,7 @@ static const struct port_ops mem_rx_ops = {
 static const struct port_ops mem_tx_ops = {
 	.accepts = ring_accepts,
 	.send = ring_send,
+	.copy = ring_copy,
 	.flush = ring_flush,
 	.poll = mem_poll,
 };

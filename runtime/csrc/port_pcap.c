@@ -155,6 +155,37 @@ static int next_records(struct pcap_reader *reader, uint32_t max, uint32_t *n)
 	return got;
 }
 
+/* Records lie next to each other, so a packet that is to have room in front of it is copied. */
+static void spread_packets(struct pcap_reader *reader, uint32_t n)
+{
+	uint64_t place = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct nmjit_descriptor *packet = &reader->packets[i];
+
+		place += reader->headroom;
+		memcpy(reader->spread + place, reader->buffer + packet->offset, packet->len);
+		packet->offset = place;
+		place += packet->len;
+	}
+}
+
+/* Thread: the worker. */
+static int pcap_reserve(struct port *port, uint32_t bytes)
+{
+	struct pcap_reader *reader = (struct pcap_reader *)port;
+
+	if (bytes > PCAP_MAX_HEADROOM)
+		return -EINVAL;
+	if (!reader->spread)
+		reader->spread =
+			calloc(1, STRETCH + PCAP_BATCH * PCAP_MAX_HEADROOM + PCAP_READABLE);
+	if (!reader->spread)
+		return -ENOMEM;
+	reader->headroom = bytes;
+	return 0;
+}
+
 /* Thread: the worker. Records before a bad one are shown first; the next call reports it. */
 static int pcap_recv(struct port *port, uint32_t max, struct nmjit_batch *batch)
 {
@@ -172,9 +203,12 @@ static int pcap_recv(struct port *port, uint32_t max, struct nmjit_batch *batch)
 	}
 	if (n == 0)
 		return got < 0 ? got : -ENODATA;
+	if (reader->spread)
+		spread_packets(reader, n);
 	*batch = (struct nmjit_batch){
 		.slots = reader->packets,
-		.base = reader->buffer,
+		.base = reader->spread ? reader->spread : reader->buffer,
+		.headroom = reader->headroom,
 		.num_slots = PCAP_BATCH,
 		.count = n,
 		.readable = PCAP_READABLE,
@@ -194,6 +228,7 @@ static int pcap_commit(struct port *port, uint32_t n)
 static const struct port_ops reader_ops = {
 	.recv = pcap_recv,
 	.commit = pcap_commit,
+	.reserve = pcap_reserve,
 };
 
 /*
@@ -229,8 +264,10 @@ int pcap_reader_open(struct pcap_reader *reader, const char *path)
 void pcap_reader_close(struct pcap_reader *reader)
 {
 	free(reader->buffer);
+	free(reader->spread);
 	if (reader->fd >= 0)
 		close(reader->fd);
 	reader->buffer = NULL;
+	reader->spread = NULL;
 	reader->fd = -1;
 }

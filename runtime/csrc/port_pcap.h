@@ -17,6 +17,7 @@
 #define PCAP_RECORD_HEADER 16u
 #define PCAP_MAX_CAPLEN	   262144u /* what libpcap takes for the longest packet */
 #define PCAP_READABLE	   4096u   /* bytes that may be read from any packet's start */
+#define PCAP_MAX_HEADROOM  1024u   /* bytes that may be asked for in front of each packet */
 #define PCAP_ETHERNET	   1u
 #define PCAP_VERSION_MAJOR 2u
 #define PCAP_VERSION_MINOR 4u
@@ -50,6 +51,9 @@ struct pcap_reader {
 	uint64_t cursor;   /* offset in the file of the next record not shown */
 	uint64_t record;   /* records shown so far */
 	uint64_t error_at; /* offset in the file of what an error was about */
+	uint8_t *spread;   /* copies of the packets shown, apart from each other; NULL without
+			      headroom */
+	uint32_t headroom; /* bytes in front of each of them */
 	struct nmjit_descriptor packets[PCAP_BATCH];
 };
 

@@ -65,6 +65,29 @@ static int pcap_accepts(const struct port *port, const struct port *from)
 	return from->accessor == PORT_DESCRIPTOR ? 0 : -EXDEV;
 }
 
+/* Packets that were copied apart, and may have got other sizes, get records made for them. */
+static int send_each(struct pcap_writer *writer, const uint8_t *base,
+		     const struct nmjit_descriptor *packets, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct nmjit_descriptor *packet = &packets[i];
+		int err = pcap_writer_packet(writer, packet->timestamp, base + packet->offset,
+					     packet->len, packet->wire_len);
+
+		if (err)
+			return err;
+	}
+	return (int)n;
+}
+
+/* Thread: the worker. */
+static int pcap_copy(struct port *port, const uint8_t *packet, uint32_t len, uint64_t timestamp)
+{
+	int err = pcap_writer_packet((struct pcap_writer *)port, timestamp, packet, len, len);
+
+	return err ? err : 1;
+}
+
 /*
  * Thread: the worker. Packets that follow one another in a batch follow one another in the file,
  * headers between them: one copy takes the run.
@@ -76,8 +99,11 @@ static int pcap_send(struct port *port, const struct nmjit_batch *batch, uint32_
 	const struct nmjit_descriptor *from = &packets[batch->head + first];
 	const struct nmjit_descriptor *last = from + n - 1;
 	uint64_t start = from->offset - PCAP_RECORD_HEADER;
-	int err = append(writer, batch->base + start, last->offset + last->len - start);
+	int err;
 
+	if (batch->headroom)
+		return send_each(writer, batch->base, from, n);
+	err = append(writer, batch->base + start, last->offset + last->len - start);
 	if (err)
 		return err;
 	writer->packets += n;
@@ -94,6 +120,7 @@ static int pcap_flush(struct port *port)
 static const struct port_ops writer_ops = {
 	.accepts = pcap_accepts,
 	.send = pcap_send,
+	.copy = pcap_copy,
 	.flush = pcap_flush,
 };
 

@@ -180,6 +180,26 @@ int ring_send(struct port *port, const struct nmjit_batch *batch, uint32_t first
 	return (int)n;
 }
 
+/* Thread: the worker. A packet that is longer than a buffer is cut. */
+int ring_copy(struct port *port, const uint8_t *packet, uint32_t len, uint64_t timestamp)
+{
+	struct ring_port *rp = as_ring(port);
+	int space = ring_space(rp);
+	struct netmap_slot *to;
+
+	(void)timestamp;
+	if (space <= 0)
+		return space;
+	to = &rp->ring->slot[rp->next];
+	if (len > rp->ring->nr_buf_size)
+		len = rp->ring->nr_buf_size;
+	memcpy(rp->buffers + (size_t)to->buf_idx * rp->ring->nr_buf_size, packet, len);
+	to->len = (uint16_t)len;
+	to->flags = 0;
+	rp->next = ring_next(rp->ring, rp->next);
+	return 1;
+}
+
 /* Thread: the worker. What was sent becomes the other side's. */
 int ring_flush(struct port *port)
 {

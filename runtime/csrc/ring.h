@@ -50,6 +50,7 @@ int ring_recv(struct port *port, uint32_t max, struct nmjit_batch *batch);
 int ring_commit(struct port *port, uint32_t n);
 int ring_accepts(const struct port *port, const struct port *from);
 int ring_send(struct port *port, const struct nmjit_batch *batch, uint32_t first, uint32_t n);
+int ring_copy(struct port *port, const uint8_t *packet, uint32_t len, uint64_t timestamp);
 int ring_flush(struct port *port);
 bool ring_ready(const struct ring_port *rp);
 

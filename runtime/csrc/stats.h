@@ -19,6 +19,8 @@ struct worker_stats {
 	uint64_t verdict_bytes[NMJIT_VERDICTS];
 	uint64_t tx_packets;	   /* given to a port by any verdict */
 	uint64_t redirect_unbound; /* dropped: REDIRECT to a port that is not bound */
+	uint64_t mirrored;	   /* copies made and sent */
+	uint64_t mirror_dropped;   /* copies for which there was no room */
 	uint64_t full_dropped;	   /* dropped: the destination was full, and policy says drop */
 	uint64_t backpressure;	   /* times that a full destination stopped the worker */
 	uint64_t pending;	   /* packets filtered, and still waiting for a full destination */

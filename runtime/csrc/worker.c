@@ -4,6 +4,10 @@
 #define _GNU_SOURCE
 #include "worker.h"
 
+#include "effects.h"
+#include "ops.h"
+#include "relax.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +23,6 @@ static uint64_t clock_ns(clockid_t clock)
 
 	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * NS_IN_SECOND + (uint64_t)ts.tv_nsec;
-}
-
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
 }
 
 static int add_departure(struct worker *w, struct port *port)
@@ -66,8 +61,11 @@ static int add_departures(struct worker *w)
 int worker_open(struct worker *w, const struct worker_config *config,
 		struct worker_program *program)
 {
+	int err;
+
 	*w = (struct worker){.config = *config, .program = program};
-	if (!config->source->ops->recv || config->batch == 0 || config->batch > WORKER_MAX_BATCH)
+	if (!config->source->ops->recv || config->batch == 0 || config->batch > WORKER_MAX_BATCH ||
+	    config->number >= GATE_WORKERS)
 		return -EINVAL;
 	w->verdicts = calloc(config->batch, sizeof(*w->verdicts));
 	w->ports = calloc(config->batch, sizeof(*w->ports));
@@ -78,13 +76,17 @@ int worker_open(struct worker *w, const struct worker_config *config,
 		.verdicts = w->verdicts,
 		.ports = w->ports,
 		.seed = config->seed,
+		.ops = &nmjit_ops,
+		.worker = config->number,
 	};
-	return add_departures(w);
+	err = effects_open(&w->ctx, config->batch);
+	return err ? err : add_departures(w);
 }
 
 /* Thread: any, after worker_run has returned for the last time. */
 void worker_close(struct worker *w)
 {
+	effects_close(&w->ctx);
 	free(w->departures);
 	free(w->verdicts);
 	free(w->ports);
@@ -182,10 +184,22 @@ static void advance_clock(struct worker *w)
 			w->ctx.now = d[w->batch.head + i].timestamp;
 }
 
-/* Run the filter over the batch at hand, wholly under one program. */
-static void filter_batch(struct worker *w)
+/* Have what the program needs besides packets: room in front of them, room for copies. */
+static int provide(struct worker *w, const struct worker_program *program)
 {
-	const struct worker_program *program = __atomic_load_n(&w->program, __ATOMIC_ACQUIRE);
+	struct port *source = w->config.source;
+	int err = 0;
+
+	if (program->mirrors)
+		err = effects_want_mirrors(&w->ctx);
+	if (!err && program->resizes && source->ops->reserve)
+		err = source->ops->reserve(source, program->headroom ? program->headroom : 1);
+	return err;
+}
+
+/* Run the filter over the batch at hand. */
+static void filter_batch(struct worker *w, const struct worker_program *program)
+{
 	bool live = w->config.source->accessor == PORT_NETMAP;
 
 	w->batch.port = w->config.port;
@@ -197,11 +211,34 @@ static void filter_batch(struct worker *w)
 		w->ctx.now = clock_ns(CLOCK_MONOTONIC);
 		w->ctx.timestamp = clock_ns(CLOCK_REALTIME);
 	}
+	if (w->config.gate)
+		gate_enter(w->config.gate, w->config.number);
 	program->fn(&w->batch, &w->ctx);
+	if (w->config.gate)
+		gate_leave(w->config.gate, w->config.number);
 	if (!live)
 		advance_clock(w);
 	normalise_verdicts(w->verdicts, w->batch.count);
 	count_batch(w);
+	if (program->resizes)
+		effects_resize(w->config.source, &w->batch, &w->ctx);
+}
+
+/* Copies go out before their packets do. */
+static int send_mirrors(struct worker *w)
+{
+	const struct worker_config *c = &w->config;
+	const uint32_t made = w->ctx.mirror_count;
+	uint32_t outputs = c->forget_mirrors ? 0 : c->num_outputs, lost;
+	int err = 0;
+
+	if (made == 0 && w->ctx.mirror_lost == 0)
+		return 0;
+	lost = effects_mirror(&w->ctx, c->outputs, outputs, &w->batch, c->source->accessor, &err);
+	w->stats.mirrored += made - lost;
+	w->stats.mirror_dropped += lost + w->ctx.mirror_lost;
+	w->ctx.mirror_lost = 0;
+	return err;
 }
 
 /* How many packets from the next one on go to the same place. */
@@ -270,12 +307,18 @@ static int next_batch(struct worker *w, uint64_t max)
 {
 	struct port *source = w->config.source;
 	uint32_t want = max < w->config.batch ? (uint32_t)max : w->config.batch;
-	int n = source->ops->recv(source, want, &w->batch);
+	/* Read once, so that the batch runs wholly under one program. */
+	const struct worker_program *program = __atomic_load_n(&w->program, __ATOMIC_ACQUIRE);
+	int n, err = provide(w, program);
 
+	if (err)
+		return err;
+	n = source->ops->recv(source, want, &w->batch);
 	w->done = 0;
 	if (n > 0) {
-		filter_batch(w);
-		return n;
+		filter_batch(w, program);
+		err = send_mirrors(w);
+		return err ? err : n;
 	}
 	w->batch.count = 0;
 	if (w->stats.rx_refused != source->refused) {

@@ -8,6 +8,7 @@
 #ifndef NMJIT_WORKER_H
 #define NMJIT_WORKER_H
 
+#include "gate.h"
 #include "port.h"
 #include "stats.h"
 
@@ -35,6 +36,9 @@ struct worker_program {
 	nmjit_batch_fn fn;
 	uint64_t *exceptions; /* a counter for each site */
 	void **maps;
+	uint32_t headroom; /* bytes that it may push in front of a packet */
+	bool resizes;	   /* it pushes or pulls */
+	bool mirrors;	   /* it makes copies */
 };
 
 struct worker_config {
@@ -42,6 +46,9 @@ struct worker_config {
 	struct port *route[NMJIT_VERDICTS]; /* by verdict; NULL: the packet goes nowhere */
 	struct port **outputs; /* REDIRECT without a route: by bound port; NULL: unbound */
 	uint32_t num_outputs;
+	bool forget_mirrors; /* count copies, and send none */
+	struct gate *gate;   /* batches stay outside while it is raised; NULL: nobody does */
+	uint32_t number;     /* of the worker, among those that share gate and maps */
 	enum worker_policy policy;
 	uint32_t batch; /* packets of a batch, at most */
 	uint64_t seed;

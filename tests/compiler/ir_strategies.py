@@ -9,39 +9,78 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random as Generator
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from nmjit._histogram import bucket_count
 from nmjit.compiler.builder import Builder
 from nmjit.compiler.ir import (
     BasicBlock,
     BinaryKind,
+    BloomAdd,
+    BloomTest,
     ByteOrder,
     Context,
     ContextField,
+    EventEmit,
     Find,
     Function,
     InSet,
     Item,
+    KeyHash,
     Load,
     LoadBytes,
+    LogBucket,
     Lookup,
+    LpmFind,
     MapAdd,
+    MapDelete,
+    MapFind,
+    MapInsert,
     MapLoad,
     MapStore,
+    Mirror,
+    MoveHead,
+    PackKey,
     Predicate,
     Random,
+    RateTake,
     Site,
     Store,
     StoreBytes,
     Value,
     Wrap,
 )
-from nmjit.compiler.irtypes import BOOL, INT, Bytes, Layout, MapDecl, MapKind, Scalar
+from nmjit.compiler.irtypes import BOOL, INT, MAX_PACKET, Bytes, Layout, MapDecl, MapKind, Scalar
+from nmjit.compiler.mapstate import Entry, MapState, new_states
 from nmjit.compiler.outcome import Outcome, PacketInfo
 
 RECORDS = MapDecl("records", MapKind.ARRAY, Layout.of((("small", Scalar(1)), ("signed", Scalar(8, signed=True)))), 4)
 COUNTS = MapDecl("counts", MapKind.COUNTER, Layout.of((("", Scalar(8)),)), 8, key_base=2)
+FLOWS = MapDecl(
+    "flows", MapKind.LRU, Layout.of((("packets", Scalar(8)), ("small", Scalar(1, signed=True)))), 16,
+    key=(4, 1), key_types=("u32", "bool"),
+)  # fmt: skip
+NAMES = MapDecl("names", MapKind.HASH, Layout.of((("", Scalar(4)),)), 4, key=(8,), key_types=("i64",))
+ROUTES = MapDecl("routes", MapKind.LPM, Layout.of((("", Scalar(2)),)), 8, key=(4,), key_types=("IPv4Address",))
+LIMITS = MapDecl(
+    "limits", MapKind.ARRAY, Layout.of(tuple((name, Scalar(8)) for name in ("credit", "stamp", "rate", "burst"))), 2
+)
+SEEN = MapDecl("seen", MapKind.BLOOM, Layout.of(tuple((f"word{n}", Scalar(4)) for n in range(8))), 2, key=(2,))
+SIZES = MapDecl("sizes", MapKind.HISTOGRAM, Layout.of((("", Scalar(8)),)), bucket_count(2), detail=2)
+LOG = MapDecl("log", MapKind.EVENTS, Layout.of((("a", Scalar(2)), ("b", Scalar(8, signed=True)))), 3)
+MAPS = (RECORDS, COUNTS, FLOWS, NAMES, ROUTES, LIMITS, SEEN, SIZES, LOG)
+FIRST_ENTRIES: dict[MapDecl, list[Entry]] = {
+    FLOWS: [(number, 0, number, -number) for number in range(16)],
+    NAMES: [(-1, 7), (3, 8)],
+    ROUTES: [(0, 0, 1), (0x0A000000, 8, 2), (0x0A0A0A00, 24, 3), (0x0A0A0A0A, 32, 4)],
+    LIMITS: [(2 * 10**9, 0, 1000, 3), (0, 0, 2**32 - 1, 2**32 - 1)],
+}
+"""What `fresh_maps` puts into the maps of generated functions: a full set, a table half full, networks, buckets."""
+_FLOWS = (0, 0, 1, 2, 16, 17)
+"""Keys to ask for: those whose entries would go first, and some that are not there."""
+_ADDRESSES = (0, 0x0A000001, 0x0A0A0A0A, 0x0A0A0AFF, 0xC0000201)
 MAX_LENGTH = 96
 
 _SMALL = (0, 1, 2, 3, 7, 8, 14, 20, 63, 64, -1, -5)
@@ -51,17 +90,32 @@ _NARROWING = (BinaryKind.AND, BinaryKind.OR, BinaryKind.XOR, BinaryKind.MIN, Bin
 _SCALARS = tuple(Scalar(size, signed) for size in (1, 2, 4, 8) for signed in (False, True))
 
 
+class _Arm(NamedTuple):
+    """One way of a conditional: the block it ends in, None where it does not go on, and values to go on with."""
+
+    last: BasicBlock | None
+    number: Value
+    flag: Value
+    head: Value | None
+
+
 class _Maker:
     """Writes one function. Scopes hold the values that dominate the place being written."""
 
     def __init__(self, generator: Generator, size: int) -> None:
         self.generator = generator
         self.left = size
-        self.function = Function("generated", maps=[RECORDS, COUNTS])
+        self.function = Function("generated", maps=list(MAPS))
         self.builder = Builder(self.function)
         self.ints: list[Value] = []
         self.bools: list[Value] = []
         self.snapshots: list[Value] = []
+        self.keys: list[tuple[MapDecl, Value, Value]] = []
+        """Map, key and hash."""
+        self.entries: list[tuple[MapDecl, Value]] = []
+        """Map and index of an entry that was found on every way here."""
+        self.head: Value | None = None
+        """Where the packet begins, in functions that may push and pull."""
         self.line = 0
 
     def make(self) -> Function:
@@ -71,6 +125,8 @@ class _Maker:
         self.ints = [self.length, builder.const(self.generator.choice(_INTERESTING))]
         self.bools = [builder.compare(Predicate.GE, self.length, builder.const(20))]
         self.snapshots = [builder.const(b"\x08\x00")]
+        if self.generator.random() < 0.4:
+            self.head = builder.const(0)
         self.statements(depth=0)
         self.end()
         return self.function
@@ -92,6 +148,10 @@ class _Maker:
         self.line += 1
         return self.builder.site(exception, self.line, 1, "guard")
 
+    def start(self) -> Value:
+        """Offset at which the packet begins."""
+        return self.builder.const(0) if self.head is None else self.head
+
     def clamped(self, value: Value, low: Value, high: Value) -> Value:
         return self.builder.binary(BinaryKind.MIN, self.builder.binary(BinaryKind.MAX, value, low), high)
 
@@ -109,7 +169,7 @@ class _Maker:
         else:
             base = builder.const(self.generator.choice((2, 14, 34)))
         start = builder.binary(BinaryKind.ADD, base, builder.const(displacement))
-        builder.check(builder.compare(Predicate.GE, start, builder.const(0)), self.site())
+        builder.check(builder.compare(Predicate.GE, start, self.start()), self.site())
         end = builder.binary(BinaryKind.ADD, start, builder.const(size))
         builder.check(builder.compare(Predicate.LE, end, self.length), self.site())
         return base, displacement
@@ -117,15 +177,18 @@ class _Maker:
     # Statements
 
     def statements(self, depth: int) -> None:
-        for _ in range(self.generator.randint(1, 6)):
+        for _ in range(self.generator.randint(1, 6 if depth else 12)):
             if self.left <= 0 or self.builder.current is None:
                 return
             self.left -= 1
             choices: list[Callable[[], None]] = [
                 self.arithmetic, self.arithmetic, self.arithmetic, self.division, self.logic, self.logic, self.table,
                 self.surroundings, self.load, self.load, self.load_bytes, self.find, self.store, self.store_bytes,
-                self.map_access, self.assertion,
+                self.store_pair, self.map_access, self.assertion, self.look_ups, self.look_ups, self.entry_access,
+                self.entry_access, self.other_maps, self.other_maps, self.mirror,
             ]  # fmt: skip
+            if self.head is not None:
+                choices.append(self.move_head)
             if depth < 3:
                 choices += [lambda: self.conditional(depth), lambda: self.conditional(depth), lambda: self.loop(depth)]
             self.generator.choice(choices)()
@@ -204,7 +267,7 @@ class _Maker:
         self.snapshots.append(self.builder.emit(LoadBytes(*self.place(size), size)))
 
     def find(self) -> None:
-        start = self.clamped(self.number(), self.builder.const(0), self.length)
+        start = self.clamped(self.number(), self.start(), self.length)
         end = self.clamped(self.number(), start, self.length)
         self.ints.append(self.builder.emit(Find(start, end, self.generator.choice((b"", b"\0", b"\x08\x00", b"GET")))))
 
@@ -219,16 +282,148 @@ class _Maker:
         assert isinstance(value.type, Bytes)
         self.builder.emit(StoreBytes(*self.place(value.type.size), value))
 
+    def store_pair(self) -> None:
+        """Two stores side by side, often with something between them."""
+        base, displacement = self.place(4)
+        self.builder.emit(Store(base, displacement, 2, self.number()))
+        if self.generator.random() < 0.6:
+            self.generator.choice((self.mirror, self.entry_access, self.other_maps, self.look_ups, self.load))()
+        self.builder.emit(Store(base, displacement + 2, 2, self.number()))
+
     def map_access(self) -> None:
         declaration = self.generator.choice((RECORDS, COUNTS))
-        index, field = self.below(declaration.capacity), self.generator.choice(declaration.layout.fields).name
-        match self.generator.randrange(3):
+        self.entries.append((declaration, self.below(declaration.capacity)))
+        self.access(*self.entries[-1])
+
+    def access(self, declaration: MapDecl, index: Value) -> None:
+        """Read and write one entry a few times."""
+        for _ in range(self.generator.randint(1, 3)):
+            field = self.generator.choice(declaration.layout.fields).name
+            match self.generator.randrange(4):
+                case 0 | 1:
+                    self.ints.append(self.builder.emit(MapLoad(declaration, index, field)))
+                    self.tell(self.ints[-1])
+                case 2:
+                    self.builder.emit(MapStore(declaration, index, field, self.number()))
+                case _:
+                    self.builder.emit(MapAdd(declaration, index, field, self.number()))
+
+    def tell(self, value: Value) -> None:
+        """Let a value show in the maps that a run leaves."""
+        if value.type is BOOL:
+            value = self.builder.emit(Wrap(value, Scalar(1)))
+        place = self.builder.const(self.generator.randrange(RECORDS.capacity))
+        self.builder.emit(MapAdd(RECORDS, place, "signed", value))
+
+    def key(self, declaration: MapDecl) -> tuple[Value, Value]:
+        """Key and hash: often those of a look-up before."""
+        builder, known = self.builder, [(key, hashed) for decl, key, hashed in self.keys if decl is declaration]
+        if known and self.generator.random() < 0.5:
+            return self.generator.choice(known)
+        if declaration is FLOWS:
+            number = self.below(24) if self.generator.random() < 0.3 else builder.const(self.generator.choice(_FLOWS))
+            parts: tuple[Value, ...] = (number, builder.const(0) if self.generator.random() < 0.8 else self.flag())
+        else:
+            parts = (self.generator.choice((self.number(), builder.const(-1), builder.const(3))),)
+        key = builder.emit(PackKey(parts, declaration.key))
+        hashed = builder.emit(KeyHash(declaration, key))
+        self.keys.append((declaration, key, hashed))
+        return key, hashed
+
+    def look_ups(self) -> None:
+        declaration = self.generator.choice((FLOWS, FLOWS, NAMES))
+        for _ in range(self.generator.randint(1, 4)):
+            self.look_up(declaration)
+
+    def look_up(self, declaration: MapDecl) -> None:
+        """Find, make or delete an entry, and go on with it where it is there."""
+        builder, (key, hashed) = self.builder, self.key(declaration)
+        match self.generator.randrange(6):
             case 0:
-                self.ints.append(self.builder.emit(MapLoad(declaration, index, field)))
-            case 1:
-                self.builder.emit(MapStore(declaration, index, field, self.number()))
+                self.bools.append(builder.emit(MapDelete(declaration, key, hashed)))
+                self.tell(self.bools[-1])
+                return
+            case 1 | 2:
+                values = tuple(self.number() for _ in declaration.layout.fields)
+                index: Value = builder.emit(MapInsert(declaration, key, hashed, values))
             case _:
-                self.builder.emit(MapAdd(declaration, index, field, self.number()))
+                index = builder.emit(MapFind(declaration, key, hashed, self.generator.random() < 0.5))
+        self.use(declaration, index)
+
+    def use(self, declaration: MapDecl, index: Value) -> None:
+        """Go on with an entry that may not be there: not at all, behind a check, or in an arm of its own.
+
+        Which index an entry has is not for others to see: engines differ in it.
+        """
+        builder = self.builder
+        if self.generator.random() < 0.2:
+            return
+        there = builder.compare(Predicate.GE, index, builder.const(0))
+        self.bools.append(there)
+        match self.generator.randrange(5):
+            case 0 | 1:
+                self.tell(there)
+            case 2:
+                builder.check(there, self.site("KeyError"))
+                self.entries.append((declaration, index))
+            case _:
+                found, after = builder.block("found"), builder.block("after")
+                builder.branch(there, found, after)
+                builder.position(found)
+                scope = self.ints[:]
+                self.access(declaration, index)
+                self.ints = scope
+                builder.jump(after)
+                builder.position(after)
+
+    def entry_access(self) -> None:
+        if self.entries:
+            self.access(*self.generator.choice(self.entries))
+
+    def other_maps(self) -> None:
+        builder = self.builder
+        match self.generator.randrange(6):
+            case 0:
+                address: Value = builder.const(self.generator.choice(_ADDRESSES))
+                if self.generator.random() < 0.5:
+                    address = builder.emit(Wrap(self.number(), Scalar(4)))
+                self.use(ROUTES, builder.emit(LpmFind(ROUTES, address)))
+            case 1 | 2:
+                key = builder.emit(PackKey((self.below(10),), SEEN.key))
+                hashed = builder.emit(KeyHash(SEEN, key))
+                for _ in range(self.generator.randint(1, 3)):
+                    kind = self.generator.choice((BloomTest, BloomTest, BloomAdd))
+                    self.bools.append(builder.emit(kind(SEEN, hashed)))
+                    self.tell(self.bools[-1])
+            case 3:
+                bucket = builder.emit(LogBucket(builder.emit(Wrap(self.number(), Scalar(8))), SIZES.detail))
+                builder.emit(MapAdd(SIZES, bucket, "", builder.const(1)))
+            case 4:
+                index, now = self.below(LIMITS.capacity), builder.emit(Context(ContextField.NOW))
+                for _ in range(self.generator.randint(1, 2)):
+                    self.tell(builder.emit(MapLoad(LIMITS, index, "credit")))
+                    self.bools.append(builder.emit(RateTake(LIMITS, index, self.below(4), now)))
+                    self.tell(self.bools[-1])
+            case _:
+                builder.emit(EventEmit(LOG, (self.number(), self.number())))
+
+    def mirror(self) -> None:
+        self.builder.emit(Mirror(self.start(), self.builder.const(self.generator.randrange(3))))
+
+    def move_head(self) -> None:
+        """Push or pull, behind the check that goes with it."""
+        builder, old = self.builder, self.start()
+        count = builder.const(self.generator.choice((1, 2, 4, 14, 128)))
+        if self.generator.random() < 0.5:
+            head = builder.binary(BinaryKind.SUB, old, count)
+            longer = builder.binary(BinaryKind.SUB, self.length, head)
+            fits = builder.compare(Predicate.LE, longer, builder.emit(Context(ContextField.ROOM)))
+        else:
+            head = builder.binary(BinaryKind.ADD, old, count)
+            fits = builder.compare(Predicate.LE, head, self.length)
+        builder.check(fits, self.site())
+        builder.emit(MoveHead(old, head))
+        self.head = head
 
     def assertion(self) -> None:
         likely = self.builder.binary(BinaryKind.OR, self.flag(), self.flag())
@@ -244,19 +439,25 @@ class _Maker:
         else:
             self.builder.ret(self.below(5), self.builder.const(self.generator.choice((-1, 0, 3))))
 
-    def arm(self, block: BasicBlock, after: BasicBlock, depth: int) -> tuple[BasicBlock | None, Value, Value]:
-        """Write one way of a conditional in a scope of its own; the block it ends in, None where it does not go on."""
-        builder, scopes = self.builder, (self.ints[:], self.bools[:], self.snapshots[:])
+    def scope(self) -> tuple[object, ...]:
+        return self.ints[:], self.bools[:], self.snapshots[:], self.keys[:], self.entries[:], self.head
+
+    def leave(self, scope: tuple[Any, ...]) -> None:
+        self.ints, self.bools, self.snapshots, self.keys, self.entries, self.head = scope
+
+    def arm(self, block: BasicBlock, after: BasicBlock, depth: int) -> _Arm:
+        """Write one way of a conditional in a scope of its own."""
+        builder, scope = self.builder, self.scope()
         builder.position(block)
         if self.generator.random() < 0.8:
             self.statements(depth + 1)
         if self.generator.random() < 0.15:
             self.end()
-        last, number, flag = builder.current, self.generator.choice(self.ints), self.flag()
-        if last is not None:
+        arm = _Arm(builder.current, self.generator.choice(self.ints), self.flag(), self.head)
+        if arm.last is not None:
             builder.jump(after)
-        self.ints, self.bools, self.snapshots = scopes
-        return last, number, flag
+        self.leave(scope)
+        return arm
 
     def conditional(self, depth: int) -> None:
         builder = self.builder
@@ -264,11 +465,13 @@ class _Maker:
         condition = self.flag() if self.generator.random() < 0.9 else builder.const(self.generator.random() < 0.5)
         builder.branch(condition, then, other)
         arms = [self.arm(then, after, depth), self.arm(other, after, depth)]
-        if not any(last for last, _, _ in arms):
+        if not any(arm.last for arm in arms):
             return
         builder.position(after)
-        self.ints.append(builder.phi(INT, {last: number for last, number, _ in arms if last}))
-        self.bools.append(builder.phi(BOOL, {last: flag for last, _, flag in arms if last}))
+        self.ints.append(builder.phi(INT, {arm.last: arm.number for arm in arms if arm.last}))
+        self.bools.append(builder.phi(BOOL, {arm.last: arm.flag for arm in arms if arm.last}))
+        if self.head is not None:
+            self.head = builder.phi(INT, {arm.last: arm.head for arm in arms if arm.last and arm.head})
 
     def loop(self, depth: int) -> None:
         """A counted loop with a value carried round, and sometimes a way out in the middle."""
@@ -279,18 +482,22 @@ class _Maker:
         builder.jump(header)
         builder.position(header)
         count, carried = builder.phi(INT, {before: zero}), builder.phi(INT, {before: carried_first})
+        head = None if self.head is None else builder.phi(INT, {before: self.head})
+        self.head = head
         bound = builder.const(self.generator.randint(0, 4))
         builder.branch(builder.compare(Predicate.LT, count, bound), body, after)
         self.ints += [count, carried]
-        outer = self.ints[:], self.bools[:], self.snapshots[:]
+        outer = self.scope()
         builder.position(body)
         self.statements(depth + 1)
         if builder.current is not None:
             last_carried = self.generator.choice(self.ints)
             following = builder.binary(BinaryKind.ADD, count, builder.const(1))
             count.incoming[builder.current], carried.incoming[builder.current] = following, last_carried
+            if head is not None:
+                head.incoming[builder.current] = self.start()
             builder.jump(header)
-        self.ints, self.bools, self.snapshots = outer
+        self.leave(outer)
         builder.position(after)
 
 
@@ -311,16 +518,23 @@ def packets() -> st.SearchStrategy[bytes]:
     return st.binary(max_size=4) | st.binary(min_size=60, max_size=MAX_LENGTH)
 
 
-def infos() -> st.SearchStrategy[PacketInfo]:
-    """Surroundings within their documented ranges."""
+_MAX_ROOM = st.just(MAX_PACKET)
+
+
+def infos(room: st.SearchStrategy[int] = _MAX_ROOM) -> st.SearchStrategy[PacketInfo]:
+    """Surroundings within their documented ranges, of packets that may have up to `room` bytes."""
     u16, u64 = st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1)
-    return st.builds(PacketInfo, st.integers(0, 2**32 - 1), u64, u64, u16, u16, u64, u64)
+    return st.builds(PacketInfo, st.integers(0, 2**32 - 1), u64, u64, u16, u16, u64, u64, room)
 
 
-def fresh_maps(function: Function) -> dict[str, bytearray]:
-    """Zeroed maps."""
-    return {declaration.name: bytearray(declaration.nbytes) for declaration in function.maps}
+def fresh_maps(function: Function) -> dict[str, MapState]:
+    """Maps as functions of this file find them, empty ones for others."""
+    states = new_states(function.maps)
+    for declaration, entries in FIRST_ENTRIES.items():
+        if declaration in function.maps:
+            states[declaration.name].load(entries)
+    return states
 
 
-Effects = tuple[Outcome, bytes, dict[str, bytearray]]
+Effects = tuple[Outcome, bytes, dict[str, list[Entry]]]
 """All that engines must agree on: the outcome, the packet's bytes and the maps that a run leaves."""

@@ -32,6 +32,7 @@ from nmjit.compiler.irtypes import INT, Scalar
 
 _CONTEXT_BITS = {
     ContextField.LENGTH: 32,
+    ContextField.ROOM: 16,
     ContextField.WIRE_LENGTH: 32,
     ContextField.TIMESTAMP: 64,
     ContextField.NOW: 64,

@@ -21,10 +21,14 @@ ARTIFACT = Artifact(
     maps=(
         MapDecl("flows", MapKind.ARRAY, ENTRY, 16),
         MapDecl("hits", MapKind.COUNTER, Layout.of((("", Scalar(8)),)), 4, 7),
+        MapDecl("peers", MapKind.LRU, ENTRY, 64, key=(4, 2), key_types=("IPv4Address", "u16")),
+        MapDecl("sizes", MapKind.HISTOGRAM, Layout.of((("", Scalar(8)),)), 252, detail=2),
     ),
     ports=("out", "tap"),
     redirects=True,
     report="2 checks, 1 proven",
+    headroom=64,
+    resizes=True,
 )
 
 

@@ -7,7 +7,7 @@
 
 `pytest tests/compiler --update-cases` rewrites the expected texts; read the diff before you commit it. Stages are the
 passes by their names (`drop_checks` with the numbers of the sites proved), `read` (print again) and `findings`
-(well-formedness findings as notes).
+(well-formedness findings as notes, those of a slice where it says so).
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def _drop_checks(function: Function, numbers: list[str]) -> str:
     return _pass(lambda it: drop_checks.run(it, proven))(function, [])
 
 
-def _findings(function: Function, _: list[str]) -> str:
+def _findings(function: Function, words: list[str]) -> str:
     notes: dict[Op, list[str]] = {}
-    for finding in findings(function):
+    for finding in findings(function, is_slice="slice" in words):
         op = finding.where.ops[0] if isinstance(finding.where, BasicBlock) else finding.where
         prefix = "block: " if isinstance(finding.where, BasicBlock) else ""
         notes.setdefault(op, []).append(prefix + finding.message)

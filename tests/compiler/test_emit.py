@@ -11,19 +11,25 @@ from hypothesis import strategies as st
 from nmjit.compiler.abi import ABORTED, Accessor, AccessorKind
 from nmjit.compiler.emit import emit_module, redirects
 from nmjit.compiler.emit_int import Range
+from nmjit.compiler.holding import holding
 from nmjit.compiler.interp import Interpreter
 from nmjit.compiler.ir import (
     Binary,
     BinaryKind,
     ByteOrder,
     Check,
+    Compare,
+    Const,
     Find,
     Function,
     Item,
     Load,
     LoadBytes,
     Lookup,
+    LpmFind,
     MapAdd,
+    MapFind,
+    MapInsert,
     MapLoad,
     MapStore,
     Op,
@@ -34,6 +40,7 @@ from nmjit.compiler.ir import (
     Window,
 )
 from nmjit.compiler.irtypes import Layout, MapDecl, MapKind, Scalar
+from nmjit.compiler.maplayout import map_bytes
 from nmjit.compiler.options import PARANOID_SITE, PARANOID_VERDICT, EmitOptions
 from nmjit.compiler.outcome import PacketInfo
 from nmjit.compiler.verifier.report import verify
@@ -42,9 +49,11 @@ from tests.compiler.batch_runner import (
     batch_infos,
     compile_function,
     outcomes,
+    resizes,
     run_batch,
 )
 from tests.compiler.ir_strategies import fresh_maps, function_of, infos, packets
+from tests.compiler.map_memory import assert_same, memories
 from tests.compiler.natural_ranges import natural_ranges
 from tests.compiler.sample_filters import PASS, FilterDraft
 
@@ -55,24 +64,42 @@ def agree(
     function: Function, batch: list[bytes], surroundings: list[PacketInfo], options: EmitOptions, verified: bool
 ) -> None:
     """Interpreter and machine leave the same outcomes, packets, maps and counts."""
+    blind(function)
     known = batch_infos(surroundings, now=5)
-    expected_maps, native_maps = fresh_maps(function), fresh_maps(function)
+    states = fresh_maps(function)
+    native_maps = memories(states)
     expected, expected_packets = [], []
     interpreter = Interpreter(function)
     for packet, info in zip(batch, known, strict=True):
         image = bytearray(packet)
-        expected.append(interpreter.run(image, info, expected_maps))
+        expected.append(interpreter.run(image, info, states))
         expected_packets.append(bytes(image))
+    held = holding(function)
     if verified:
         analysis = verify(function)
-        code = compile_function(function, analysis.ranges, options=options, proven=analysis.proven)
+        code = compile_function(function, analysis.ranges, options=options, proven=analysis.proven, holding=held)
     else:
-        code = compile_function(function, natural_ranges(function), options=options)
-    result = run_batch(code, batch, infos=known, maps=list(native_maps.values()), sites=len(function.sites), now=5)
+        code = compile_function(function, natural_ranges(function), options=options, holding=held)
+    result = run_batch(
+        code, batch, infos=known, maps=native_maps, sites=len(function.sites), now=5, resizes=resizes(function)
+    )
     assert outcomes(function, result, redirects(function)) == expected
     assert result.packets == expected_packets
-    assert native_maps == expected_maps
+    assert_same(states, native_maps)
     assert sum(result.exceptions) == sum(1 for outcome in expected if outcome.exception)
+
+
+def blind(function: Function) -> None:
+    """Make a function not look at where an entry of a HASH or LPM lies, in which the engines are free."""
+    constant = Const(0)
+    function.entry.ops.insert(0, constant)
+    places = [op for op in function.ops() if isinstance(op, MapFind | MapInsert | LpmFind)]
+    for place in places:
+        if place.map.kind is MapKind.LRU:
+            continue
+        for op in function.ops():
+            if not isinstance(op, Compare | MapLoad | MapStore | MapAdd) or place not in op.operands()[:1]:
+                op.replace_operand(place, constant)
 
 
 @settings(max_examples=60, deadline=None)
@@ -96,7 +123,8 @@ def test_numbered_functions(seed: int) -> None:
     shapes = ((1, 96), (0, 64), (7, 40), (1, 0))
     batch = [bytes((seed * 31 + place * step) % 256 for place in range(size)) for step, size in shapes]
     surroundings = [PacketInfo(timestamp=9 - number, seed=seed) for number in range(len(batch))]
-    agree(function_of(seed, 60), batch, surroundings, EmitOptions(), verified=seed % 2 == 0)
+    options = EmitOptions(workers=1 if seed % 4 < 2 else 2)
+    agree(function_of(seed, 60), batch, surroundings, options, verified=seed % 2 == 0)
 
 
 def checked_at(offset: int) -> tuple[Function, dict[Op, Range], Check]:
@@ -170,11 +198,11 @@ def test_paranoid_code_stops_at_a_broken_obligation(name: str) -> None:
     FALSE_PROMISES[name](draft, value)
     draft.verdict(PASS)
     code = compile_function(draft.function, {**natural_ranges(draft.function), **draft.ranges}, options=PARANOID)
-    memory = bytearray(TABLE.nbytes)
+    memory = bytearray(map_bytes(TABLE))
     result = run_batch(code, [bytes([200])], maps=[memory])
     assert result.verdicts == [PARANOID_VERDICT]
     assert result.packets == [bytes([200])]
-    assert memory == bytes(TABLE.nbytes)
+    assert memory == bytes(map_bytes(TABLE))
 
 
 @pytest.mark.parametrize(
@@ -196,13 +224,13 @@ def test_window(value: int, fits: bool) -> None:
     assert stored == ((value % 2**128).to_bytes(16, "little") if fits else bytes(16))
 
 
-def test_division_outside_the_window_is_refused() -> None:
+def test_operands_of_a_division_count_as_within_the_window() -> None:
+    """In code that is never reached, more may seem possible."""
     draft = FilterDraft("wide")
     raw = draft.ranged(Load(draft.const(0), 0, 16), 0, 2**128 - 1)
     draft.ranged(Binary(BinaryKind.MOD, raw, draft.const(10)), 0, 9)
     draft.verdict(PASS)
-    with pytest.raises(OverflowError, match="floormod outside the window"):
-        emit_module(draft.function, draft.ranges, DESCRIPTORS)
+    assert "i128" in emit_module(draft.function, draft.ranges, DESCRIPTORS)
 
 
 def test_text_is_a_function_of_the_arguments() -> None:

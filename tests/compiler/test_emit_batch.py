@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+from dataclasses import replace
 
 import pytest
 
@@ -10,10 +10,11 @@ from nmjit.compiler.abi import BATCH, CONTEXT, NETMAP_SLOT, Accessor, AccessorKi
 from nmjit.compiler.emit import emit_module
 from nmjit.compiler.interp import run
 from nmjit.compiler.ir import ByteOrder, Context, ContextField, Predicate, Random, Store
-from nmjit.compiler.jit import NativeCode, assembly_text
+from nmjit.compiler.irtypes import MAX_PACKET
+from nmjit.compiler.jit import assembly_text
 from nmjit.compiler.options import EmitOptions
 from nmjit.compiler.outcome import PacketInfo
-from tests.compiler.batch_runner import DESCRIPTORS, address_of, batch_infos, compile_function, pack, run_batch
+from tests.compiler.batch_runner import DESCRIPTORS, address_of, batch_infos, call, compile_function, pack, run_batch
 from tests.compiler.natural_ranges import natural_ranges
 from tests.compiler.sample_filters import PASS, FilterDraft, accept_all, port_filter
 
@@ -31,12 +32,6 @@ def first_byte_as_verdict() -> FilterDraft:
     draft.builder.position(empty)
     draft.verdict(4)
     return draft
-
-
-def call(code: NativeCode, batch: bytearray, context: bytearray) -> int:
-    entry = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)(code.address)
-    returned: int = entry(address_of(batch), address_of(context))
-    return returned
 
 
 @pytest.mark.parametrize("accessor", [NETMAP, DESCRIPTORS], ids=["netmap", "descriptor"])
@@ -109,21 +104,19 @@ def test_surroundings(accessor: Accessor) -> None:
         value = draft.builder.emit(Context(which))
         draft.builder.emit(Store(zero, 8 * place, 8, value, ByteOrder.LITTLE))
     drawn = draft.builder.emit(Random(draft.const(2)))
-    draft.builder.emit(Store(zero, 48, 8, drawn, ByteOrder.LITTLE))
+    draft.builder.emit(Store(zero, 56, 8, drawn, ByteOrder.LITTLE))
     draft.verdict(PASS)
     live = accessor is NETMAP
-    given = [PacketInfo(56 if live else 99, 7, 8 if live else 0, 65535, 513, 2**64 - 3, 2**64 - 1)] * 3
+    given = [PacketInfo(64 if live else 99, 7, 8 if live else 0, 65535, 513, 2**64 - 3, 2**64 - 1)] * 3
     infos = given if live else batch_infos(given)
     infos = [
-        PacketInfo(
-            info.wire_len, info.timestamp, info.now, info.port, info.queue, info.seed, (2**64 - 1 + place) % 2**64
-        )
+        replace(info, packet_number=(2**64 - 1 + place) % 2**64, room=64 if live else MAX_PACKET)
         for place, info in enumerate(infos)
     ]
     code = compile_function(draft.function, natural_ranges(draft.function), accessor)
-    result = run_batch(code, [bytes(56)] * 3, accessor=accessor, infos=infos)
+    result = run_batch(code, [bytes(64)] * 3, accessor=accessor, infos=infos)
     for info, got in zip(infos, result.packets, strict=True):
-        expected = bytearray(56)
+        expected = bytearray(64)
         run(draft.function, expected, info, {})
         assert got == bytes(expected)
 

@@ -27,6 +27,7 @@ from nmjit.compiler.ir import (
     Wrap,
 )
 from nmjit.compiler.irtypes import Layout, MapDecl, MapKind, Scalar
+from nmjit.compiler.maplayout import map_bytes
 from nmjit.compiler.options import EmitOptions
 from tests.compiler.batch_runner import DESCRIPTORS, compile_function, run_batch
 from tests.compiler.natural_ranges import natural_ranges
@@ -139,13 +140,13 @@ def test_map_fields(name: str, value: int) -> None:
     builder.emit(MapAdd(declaration, index, name, builder.const(3)))
     builder.emit(Store(zero, 17, 16, builder.emit(MapLoad(declaration, index, name)), ByteOrder.LITTLE))
     finish(builder)
-    memory = bytearray([0x5A] * declaration.nbytes)
+    memory = bytearray([0x5A] * map_bytes(declaration))
     packet = bytes([2]) + value.to_bytes(16, "little") + bytes(16)
     result = run_batch(compile_function(function, natural_ranges(function)), [packet], maps=[memory])
     field = ENTRY.field(name)
     size, start = field.scalar.size, 2 * ENTRY.size + field.offset
     stored = ((value + 3) % 2 ** (8 * size)).to_bytes(size, "little")
-    expected = bytearray([0x5A] * declaration.nbytes)
+    expected = bytearray([0x5A] * map_bytes(declaration))
     expected[start : start + size] = stored
     assert memory == expected
     read = int.from_bytes(stored, "little", signed=field.scalar.signed) % 2**128

@@ -11,6 +11,7 @@ from nmjit.compiler.cpython_backend import CPythonBackend
 from nmjit.compiler.interp import Interpreter
 from nmjit.compiler.loader import load_filter
 from nmjit.compiler.lowering import lower_filter
+from nmjit.compiler.mapstate import new_states
 from nmjit.compiler.outcome import Outcome, PacketInfo
 
 HEAD = "from nmjit import *\n\n@filter\ndef f(pkt: Packet) -> Verdict:\n"
@@ -19,9 +20,13 @@ IPV6 = bytes(12) + b"\x86\xdd" + b"\x60" + bytes(6) + b"\x40" + bytes.fromhex("2
 
 def outcomes(filter_: Filter, packet: bytes) -> tuple[Outcome, Outcome]:
     """What CPython and the interpreter make of a packet."""
-    interpreter = Interpreter(lower_filter(filter_).function)
+    lowered = lower_filter(filter_)
+    maps = new_states(lowered.function.maps)
+    for name, state in maps.items():
+        state.load(lowered.maps[name].entries())
     info = PacketInfo(wire_len=len(packet))
-    return CPythonBackend(filter_).run(bytearray(packet), info), interpreter.run(bytearray(packet), info, {})
+    here = Interpreter(lowered.function).run(bytearray(packet), info, maps)
+    return CPythonBackend(filter_, lowered.port_objects).run(bytearray(packet), info), here
 
 
 def written(folder: Path, body: str) -> Filter:
@@ -76,3 +81,67 @@ def test_a_helper_of_another_module_raises_at_its_own_line(tmp_path: Path, monke
     path.write_text("import helpers_of_the_test as h\n" + HEAD + "    return PASS if h.inverse(len(pkt)) else DROP\n")
     expected = Outcome(0, -1, "ZeroDivisionError", 4)
     assert outcomes(load_filter(path), IPV6) == (expected, expected)
+
+
+MAPS = """from nmjit import *
+COUNTS = HashMap(key=u8, value=u64, capacity=1)
+COUNTS[0] = 1
+LIMITS = Array(RateLimit, 1)
+SIZES = Histogram()
+OUT, TAP = Port(), Port()
+@filter
+def f(pkt: Packet) -> Verdict:
+"""
+
+
+def with_maps(folder: Path, body: str) -> Filter:
+    path = folder / "f.py"
+    path.write_text(MAPS + "".join(f"    {line}\n" for line in body.splitlines()) + "    return PASS\n")
+    return load_filter(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "exception", "line"),
+    [
+        ("x = COUNTS[\n  5]", "KeyError", 9),
+        ("x = (len(pkt),\n  COUNTS[5])", "KeyError", 10),
+        ("COUNTS[\n  5] += 1", "KeyError", 9),
+        ("COUNTS[5] = \\\n  1", "MapFull", 9),
+        ("COUNTS[len(pkt)\n  + 300] = 4", "OverflowError", 9),
+        ("x = len(pkt) + 300 \\\n  in COUNTS", "OverflowError", 9),
+        ("x = COUNTS.setdefault(\n  5, 1)", "MapFull", 9),
+        ("x = (COUNTS\n  .setdefault(5, 1))", "MapFull", 10),
+        ("x = (COUNTS.get(\n  len(pkt) - 100))", "OverflowError", 9),
+        ("del COUNTS[0], \\\n  COUNTS[0]", "KeyError", 10),
+        ("del (COUNTS[0],\n  COUNTS[1])", "KeyError", 10),
+        ("del COUNTS[len(pkt) << 62]", "OverflowError", 9),
+        ("SIZES.add(\n  -len(pkt))", "OverflowError", 9),
+        ("LIMITS[0] = RateLimit(\n  len(pkt) - 54)", "OverflowError", 9),
+        ("x = (LIMITS[0]\n  .allow(len(pkt) - 100))", "OverflowError", 10),
+        ("pkt.pull(\n  99)", "IndexError", 9),
+        ("for i in range(600):\n  pkt.push(128)", "IndexError", 10),
+        ("x = (pkt\n  .u16(99))", "IndexError", 10),
+        ("x = (pkt.tcp\n  .sport)", "AttributeError", 10),
+        ("pkt.pull(1)\nassert pkt.tcp, 'text'", "AssertionError", 10),
+    ],
+)
+def test_operations_of_maps_raise_at_their_line(tmp_path: Path, body: str, exception: str, line: int) -> None:
+    expected = Outcome(0, -1, exception, line)
+    assert outcomes(with_maps(tmp_path, body), IPV6) == (expected, expected)
+
+
+def test_mirrors_are_kept_when_the_filter_fails_behind_them(tmp_path: Path) -> None:
+    body = "mirror(TAP)\npkt.pull(50)\npkt[0] = 7\nmirror(OUT)\nmirror(TAP)\npkt.pull(5)"
+    short = b"\x07" + IPV6[51:]
+    expected = Outcome(0, -1, "IndexError", 14, ((0, IPV6), (1, short), (0, short)))
+    assert outcomes(with_maps(tmp_path, body), IPV6) == (expected, expected)
+
+
+def test_room_bounds_what_is_pushed(tmp_path: Path) -> None:
+    lowered = lower_filter(filter_ := with_maps(tmp_path, "pkt.push(4)"))
+    for room, expected in ((57, Outcome(0, -1, "IndexError", 9)), (58, Outcome(2))):
+        info = PacketInfo(wire_len=len(IPV6), room=room)
+        here, there = bytearray(IPV6), bytearray(IPV6)
+        assert CPythonBackend(filter_).run(there, info) == expected
+        assert Interpreter(lowered.function).run(here, info, {}) == expected
+        assert here == there == (bytes(4) + IPV6 if room == 58 else IPV6)

@@ -23,7 +23,7 @@ def test_reading_what_was_printed_prints_the_same(function: Function) -> None:
 
 GOOD = """filter f {
   site #0: IndexError at 1:1 ""
-  map @m: array[4] base 0 {a: u8}
+  map @m: array[4] base 0 key [u16: 2, 4] detail 3 {a: u8}
   table $t: ranges 1..2
 entry:
   %0 = const int 1
@@ -40,6 +40,9 @@ next:
         ("filter", "function", "line 1: expected 'filter', not 'function'"),
         ("site #0", "site #1", "line 2: this is site #0"),
         ("{a: u8}", "{a: u9}", "line 3: expected a scalar, not 'u9'"),
+        ("u16: 2", "u16 2", "line 3: expected ':', not '2'"),
+        ("2, 4", "2 4", "line 3: expected ',', not '4'"),
+        ("detail 3", "detail {", "line 3: expected an integer, not '{'"),
         ("1..2", "1..x", "line 4: expected an integer, not 'x'"),
         ("const int 1", "const int true", "line 6: expected an integer, not 'true'"),
         ("const int 1", 'const bytes2 "00"', "line 6: a bytes1 is no bytes2"),
@@ -49,10 +52,15 @@ next:
         ("const int 1", "inset %0, $u", "line 6: there is no RangeTable 'u'"),
         ("const int 1", "lookup %0, $t", "line 6: there is no ValueTable 't'"),
         ("const int 1", "mapload @n[%0].a", "line 6: there is no map n"),
+        ("const int 1", "hash @n %0", "line 6: there is no map n"),
+        ("const int 1", "pack %0", "line 6: expected ':', not ''"),
+        ("const int 1", "mapinsert @m %0, %0 {%0 %0}", "line 6: expected ',', not '%'"),
+        ("const int 1", "take @m %0", "line 6: expected '[', not '%'"),
         ("const int 1", "window %0 site #3", "line 6: there is no site #3"),
         ("const int 1", "const int 1 ?", "line 6: cannot read '?'"),
         ("jump next", "jump away", "line 7: there is no block away"),
         ("jump next", "%0 = length", "line 7: %0 is defined twice"),
+        ("jump next", "emit @m %0", "line 7: expected '{', not '%'"),
         ("jump next", "leap next", "line 7: no op is called 'leap'"),
         ("next:", "entry:", "line 8: block entry is there twice"),
         ("return %0, %0", "return %0, %4", "line 9: nothing defines %4"),

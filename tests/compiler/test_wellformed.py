@@ -9,14 +9,18 @@ from nmjit.compiler.ir import (
     Const,
     Context,
     ContextField,
+    EventEmit,
     Function,
     Jump,
     Lookup,
+    Op,
+    PackKey,
     Raise,
     Return,
     Site,
     ValueTable,
 )
+from nmjit.compiler.irtypes import Layout, MapDecl, MapKind, Scalar
 from nmjit.compiler.wellformed import Finding, findings
 from tests.compiler.ir_strategies import functions
 
@@ -26,7 +30,7 @@ def test_generated_functions_are_well_formed(function: Function) -> None:
     assert findings(function) == []
 
 
-def function_of(*ops: Const | Context | Lookup | Jump | Raise | Return) -> Function:
+def function_of(*ops: Op) -> Function:
     return Function("f", [BasicBlock("entry", list(ops))])
 
 
@@ -41,6 +45,22 @@ def test_a_table_that_is_not_listed() -> None:
     assert findings(function_of(index, read, Return(read, read))) == [
         Finding(read, "names a table that the function does not list")
     ]
+
+
+def test_a_map_that_is_not_listed() -> None:
+    value, elsewhere = Const(0), MapDecl("m", MapKind.EVENTS, Layout.of((("a", Scalar(1)),)), 4)
+    emit = EventEmit(elsewhere, (value,))
+    assert findings(function_of(value, emit, Return(value, value))) == [
+        Finding(emit, "names a map that the function does not list")
+    ]
+
+
+def test_a_key_of_more_parts_than_sizes() -> None:
+    value = Const(0)
+    for key in (PackKey((value, value), (4,)), PackKey((), ())):
+        assert findings(function_of(value, key, Return(value, value))) == [
+            Finding(key, "a key needs parts, and a size for each")
+        ]
 
 
 def test_an_empty_value_table() -> None:

@@ -85,11 +85,15 @@ class Expressions:
         ]
 
     def integer_leaf(self) -> str:
+        return self.one_of(self.integer_leaves(), 0)
+
+    def integer_leaves(self) -> list[tuple[int, Choice]]:
+        """What an integer without operators may be."""
         choices: list[tuple[int, Choice]] = [
             (4, self._literal),
             (8, self._variable),
             (2, self._table_item),
-            (2, self._map_entry),
+            (2, lambda _: self.map_item() if self.module.maps else self._literal(0)),
             (2, lambda _: "random()"),
         ]
         if self.has_packet:
@@ -102,7 +106,7 @@ class Expressions:
             ]
         if self.names.options:
             choices.append((10, self._option_number))
-        return self.one_of(choices, 0)
+        return choices
 
     def _literal(self, _: int) -> str:
         pool = self.rng.choices((SMALL, PORTS, ETHERTYPES, EDGES), (8, 2, 1, 1 + 4 * self.risk))[0]
@@ -115,13 +119,6 @@ class Expressions:
 
     def _table_item(self, _: int) -> str:
         return f"TABLE[{self.index(self.module.table)}]"
-
-    def _map_entry(self, _: int) -> str:
-        if self.names.entries and self.chance(0.5):
-            return f"{self.rng.choice(self.names.entries)}.{self.rng.choice(self.module.struct_fields)}"
-        if self.module.struct_fields and self.chance(0.3):
-            return f"FLOWS[{self.index(self.module.struct_capacity)}].{self.rng.choice(self.module.struct_fields)}"
-        return self.map_item() if self.module.maps else self._literal(0)
 
     def map_item(self) -> str:
         """An entry of a map of integers."""
@@ -351,6 +348,10 @@ class Expressions:
     # Conditions
 
     def boolean(self, depth: int) -> str:
+        return self.one_of(self.tests(depth), depth)
+
+    def tests(self, depth: int) -> list[tuple[int, Choice]]:
+        """What a condition may be."""
         choices: list[tuple[int, Choice]] = [
             (10, self._comparison),
             (2, self._chain),
@@ -370,7 +371,7 @@ class Expressions:
         if self.has_packet:
             choices += [(3, self._presence), (2, self._guarded_field), (2, self._bytes_test)]
         choices.append((1, self._any_or_all))
-        return self.one_of(choices, depth)
+        return choices
 
     def _comparison(self, depth: int) -> str:
         if self.has_packet and self.chance(0.25):  # few operands, so that one comparison may imply another

@@ -9,11 +9,10 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from nmjit._headers import FieldKind, FieldSpec, HeaderSpec
-from tests.generators.expressions import WIDTHS
-from tests.generators.names import Declarations, Helper, MapName, Names
+from tests.generators.declarations import headers, maps
+from tests.generators.names import Declarations, Helper, Names
 from tests.generators.packets import ADDRESSES4, MACS
-from tests.generators.statements import Statements
+from tests.generators.surgery import Surgery
 
 DEFAULT_SIZE: Final = 10
 """Statements in the filter's own body, about."""
@@ -21,11 +20,12 @@ FILTER: Final = "generated"
 """Name of the filter in the text."""
 
 _PRELUDE: Final = f"""\
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 
 from nmjit import (
-    DROP, PASS, TX, Array, Counter, Mac, NetworkSet, Packet, Port, Verdict, filter, header, bits, now, random, redirect,
-    struct, i8, i16, i32, i64, u8, u16, u32, u64, Tcp, Udp, Ipv4, Eth, Vlan, Icmp, Mpls, Arp,
+    DROP, PASS, TX, Array, Bloom, Counter, Events, HashMap, Histogram, LpmTrie, LruHashMap, Mac, NetworkSet, Packet,
+    Port, RateLimit, Verdict, filter, header, bits, mirror, now, random, redirect, struct,
+    i8, i16, i32, i64, u8, u16, u32, u64, Tcp, Udp, Ipv4, Eth, Vlan, Icmp, Mpls, Arp,
 )
 
 OUT = Port()
@@ -50,26 +50,14 @@ def hops(ip: Ipv4 | None, default: int = 7) -> int:
         return default
     return ip.ttl
 """
-_HEADER_FIELDS: Final = (
-    (("{}: u8", FieldKind.INT, 8),),
-    (("{}: u16", FieldKind.INT, 16),),
-    (("{}: u32", FieldKind.INT, 32),),
-    (("{}: u64", FieldKind.INT, 64),),
-    (("{}: int = bits(24)", FieldKind.INT, 24),),
-    (("{}: int = bits(3)", FieldKind.INT, 3), ("{}: int = bits(13)", FieldKind.INT, 13)),
-    (("{}: int = bits(1)", FieldKind.INT, 1), ("{}: int = bits(55)", FieldKind.INT, 55)),
-    (("{}: IPv4Address", FieldKind.IPV4, 32),),
-    (("{}: IPv6Address", FieldKind.IPV6, 128),),
-    (("{}: Mac", FieldKind.MAC, 48),),
-)  # fmt: skip
 
 
-def filter_source(seed: int, size: int = DEFAULT_SIZE) -> str:
-    """The text of a module with one filter, called FILTER."""
-    rng = random.Random(f"filter {seed} {size}")
-    risk = rng.choice((0.0, 0.01, 0.03, 0.08, 0.2))
+def filter_source(seed: int, size: int = DEFAULT_SIZE, *, stateful: bool = False) -> str:
+    """The text of a module with one filter, called FILTER. `stateful`: with maps whose entries come and go."""
+    rng = random.Random(f"filter {seed} {size} {stateful}")
+    risk = rng.choice((0.0, 0.0, 0.01, 0.03, 0.1) if stateful else (0.0, 0.01, 0.03, 0.08, 0.2))
     module = Declarations()
-    parts = [_PRELUDE, _tables(rng, module), _maps(rng, module), _headers(rng, module)]
+    parts = [_PRELUDE, _tables(rng, module), maps(rng, module, stateful=stateful), headers(rng, module)]
     for number in range(rng.choice((0, 1, 1, 2, 3)) if size > 3 else 0):
         parts.append(_helper(rng, module, risk, number))
     parts.append(_filter(rng, module, risk, size))
@@ -80,43 +68,6 @@ def _tables(rng: random.Random, module: Declarations) -> str:
     module.table = rng.choice((1, 3, 4, 16))
     pool = (0, 1, 3, 80, 255, 65535, 2**32, -1, -300)
     return f"TABLE = ({', '.join(str(rng.choice(pool)) for _ in range(module.table))},)"
-
-
-def _maps(rng: random.Random, module: Declarations) -> str:
-    lines = []
-    for number in range(rng.choice((0, 1, 2))):
-        width, capacity = rng.choice(WIDTHS), rng.choice((1, 4, 7, 256))
-        lines.append(f"ARRAY{number} = Array({width}, {capacity})")
-        module.maps.append(MapName(f"ARRAY{number}", 0, capacity))
-    for name, key, first, count in (("BYTES", "u8", 0, 256), ("SIGNED", "i8", -128, 256), ("FLAGS", "bool", 0, 2)):
-        if rng.random() < 0.4:
-            lines.append(f"{name} = Counter({key})")
-            module.maps.append(MapName(name, first, count))
-    if rng.random() < 0.02:
-        lines.append("WORDS = Counter(i16)")
-        module.maps.append(MapName("WORDS", -32768, 65536))
-    if rng.random() < 0.6:
-        module.struct_fields = [f"f{number}" for number in range(rng.choice((1, 2, 4)))]
-        module.struct_capacity = rng.choice((1, 5, 8))
-        fields = [f"    {name}: {rng.choice(WIDTHS)} = {rng.choice((0, 1, 77))}" for name in module.struct_fields]
-        lines += ["@struct", "class Flow:", *fields, "", f"FLOWS = Array(Flow, {module.struct_capacity})"]
-    return "\n".join(lines)
-
-
-def _headers(rng: random.Random, module: Declarations) -> str:
-    lines: list[str] = []
-    for number in range(rng.choice((0, 1, 2))):
-        fields: list[FieldSpec] = []
-        lines += ["@header", f"class Own{number}:"]
-        bit = 0
-        for line, kind, width in (f for group in rng.choices(_HEADER_FIELDS, k=rng.choice((1, 2, 4))) for f in group):
-            name = f"h{len(fields)}"
-            fields.append(FieldSpec(name, bit, width, kind, steers=False, plain=False))
-            lines.append("    " + line.format(name))
-            bit += width
-        module.headers[f"Own{number}"] = HeaderSpec(f"Own{number}", tuple(fields), bit // 8, None)
-        lines.append("")
-    return "\n".join(lines)
 
 
 _ANNOTATIONS: Final = {"int": "int", "bool": "bool", "ipv4": "IPv4Address", "mac": "Mac", "packet": "Packet"}
@@ -130,8 +81,8 @@ def _helper(rng: random.Random, module: Declarations, risk: float, number: int) 
     )
     returns = rng.choice(("int", "int", "int", "verdict")) if with_packet else "int"
     defaults = rng.choice((0, 0, 1)) if parameters[-1] in ("int", "bool") else 0
-    writer = Statements(rng, module, risk, returns)
-    writer.has_packet, writer.costly, writer.may_call = with_packet, 2, number > 0
+    writer = Surgery(rng, module, risk, returns)
+    writer.has_packet, writer.costly, writer.may_call, writer.may_push = with_packet, 2, number > 0, False
     signature = []
     for place, kind in enumerate(parameters):
         name = "pkt" if kind == "packet" else f"p{place}"
@@ -149,7 +100,7 @@ def _helper(rng: random.Random, module: Declarations, risk: float, number: int) 
 
 
 def _filter(rng: random.Random, module: Declarations, risk: float, size: int) -> str:
-    writer = Statements(rng, module, risk, "verdict")
+    writer = Surgery(rng, module, risk, "verdict")
     writer.costly = max(2, size // 2)
     writer.names = Names()
     while not writer.ended and len(writer.lines) < size:

@@ -59,6 +59,61 @@ KINDS: Final = ("int", "bool", "ipv4", "ipv6", "mac")
 """Kinds of variables."""
 
 
+STORED_KINDS: Final = {"bool": "bool", "IPv4Address": "ipv4", "IPv6Address": "ipv6", "Mac": "mac"}
+"""Kind of variable that a declared type other than u8 … i64 goes with; those go with int."""
+
+
+def kind_of(declared: str) -> str:
+    """Kind of variable that goes with a declared type."""
+    return STORED_KINDS.get(declared, "int")
+
+
+@dataclass(frozen=True)
+class StructName:
+    """A `@struct` class: names and declared types of its fields."""
+
+    name: str
+    fields: tuple[tuple[str, str], ...]
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Names of the fields that go with a kind of variable."""
+        return [name for name, declared in self.fields if kind_of(declared) == kind]
+
+
+RATE: Final = StructName("RateLimit", ())
+"""RateLimit, whose fields a filter cannot reach."""
+
+
+@dataclass(frozen=True)
+class KeyName:
+    """A type of key: declared types of its parts, and whether it is one value, a tuple, or a struct of that class."""
+
+    parts: tuple[str, ...]
+    is_tuple: bool = False
+    struct: StructName | None = None
+
+    def text(self) -> str:
+        """As it is declared."""
+        if self.struct is not None:
+            return self.struct.name
+        return f"tuple[{', '.join(self.parts)}]" if self.is_tuple else self.parts[0]
+
+
+@dataclass(frozen=True)
+class TableName:
+    """A HashMap, LruHashMap or LpmTrie; `value` is a struct, or the width of bare integers."""
+
+    name: str
+    kind: str
+    key: KeyName
+    value: StructName | str
+
+    @property
+    def grows(self) -> bool:
+        """Whether a filter puts keys in, and takes them out."""
+        return self.kind != "LpmTrie"
+
+
 @dataclass
 class Names:
     """Variables that are surely assigned, by kind (int, bool, ipv4, ipv6, mac), and views that are surely alive."""
@@ -67,8 +122,12 @@ class Names:
     present: dict[str, ViewType] = field(default_factory=dict)
     """Views that are surely not None."""
     maybe: dict[str, ViewType] = field(default_factory=dict)
-    entries: list[str] = field(default_factory=list)
-    """References to entries of the struct map."""
+    entries: dict[str, tuple[str, StructName]] = field(default_factory=dict)
+    """References to entries: the map of each, and its class."""
+    maybe_entries: dict[str, tuple[str, StructName]] = field(default_factory=dict)
+    """Those that may be None."""
+    keys: dict[str, KeyName] = field(default_factory=dict)
+    """Keys that are not one value."""
     options: list[str] = field(default_factory=list)
     """TCP options."""
     snapshots: dict[str, int] = field(default_factory=dict)
@@ -77,7 +136,8 @@ class Names:
     def copy(self) -> Names:
         return Names(
             {kind: list(names) for kind, names in self.variables.items()},
-            dict(self.present), dict(self.maybe), list(self.entries), list(self.options), dict(self.snapshots),
+            dict(self.present), dict(self.maybe), dict(self.entries), dict(self.maybe_entries), dict(self.keys),
+            list(self.options), dict(self.snapshots),
         )  # fmt: skip
 
     def meet(self, other: Names) -> Names:
@@ -90,7 +150,13 @@ class Names:
                 for name, view in (self.maybe | self.present).items()
                 if name in other.maybe | other.present and not (name in self.present and name in other.present)
             },
-            [name for name in self.entries if name in other.entries],
+            {name: entry for name, entry in self.entries.items() if name in other.entries},
+            {
+                name: entry
+                for name, entry in (self.maybe_entries | self.entries).items()
+                if name in other.maybe_entries | other.entries and not (name in self.entries and name in other.entries)
+            },
+            {name: key for name, key in self.keys.items() if name in other.keys},
             [name for name in self.options if name in other.options],
             {name: size for name, size in self.snapshots.items() if name in other.snapshots},
         )
@@ -129,8 +195,13 @@ class Declarations:
     """What the module of a filter declares."""
 
     maps: list[MapName] = field(default_factory=list)
-    struct_fields: list[str] = field(default_factory=list)
-    struct_capacity: int = 0
+    structs: list[StructName] = field(default_factory=list)
+    arrays: dict[str, tuple[StructName, int]] = field(default_factory=dict)
+    """Arrays of structs: class and capacity."""
+    tables: list[TableName] = field(default_factory=list)
+    blooms: dict[str, KeyName] = field(default_factory=dict)
+    histograms: list[str] = field(default_factory=list)
+    events: dict[str, StructName] = field(default_factory=dict)
     headers: dict[str, HeaderSpec] = field(default_factory=dict)
     helpers: list[Helper] = field(default_factory=list)
     table: int = 1

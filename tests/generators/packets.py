@@ -49,6 +49,19 @@ def packets_of(seed: int, count: int) -> list[bytes]:
     return [packet_of(rng) for _ in range(count)]
 
 
+def flows_of(seed: int, count: int) -> list[bytes]:
+    """`count` packets of few flows: most are seen again and again, some differ in a byte."""
+    rng = Rng(f"flows {seed}")
+    # Short packets make most filters raise, before they keep any state.
+    drawn = sorted((packet_of(rng) for _ in range(30)), key=lambda packet: len(packet) < 34)
+    pool = [packet[: rng.choice((80, 200, MAX_LENGTH))] for packet in drawn[: rng.choice((3, 8, 20))]]
+    weights = [1 / (place + 1) for place in range(len(pool))]
+    packets = rng.choices(pool, weights, k=count)
+    for place in rng.sample(range(count), count // 6):
+        packets[place] = _set_early_byte(rng, packets[place], []) if rng.random() < 0.8 else packet_of(rng)
+    return packets
+
+
 # Well-formed stacks
 
 

@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from typing import Final
 
 from nmjit._headers import LAYERS, FieldKind
-from tests.generators.expressions import Choice, Expressions
+from tests.generators.expressions import Choice
+from tests.generators.maps import MapExpressions
 from tests.generators.names import AT, CHECKSUMMED, Declarations, Names, ViewType
 from tests.generators.packets import NEEDLES
 
 VERDICTS: Final = ("PASS", "DROP", "TX", "redirect(OUT)", "redirect(BACK)")
 _ALL_DIE: Final = -1
+HEAD_MOVES: Final = -2
+"""What dies, by `may_kill`, where the head of the packet moves: views by `pkt.at` too."""
 
 
-class Statements(Expressions):
+class Statements(MapExpressions):
     """Writes the body of one function."""
 
     def __init__(self, rng: random.Random, module: Declarations, risk: float, returns: str) -> None:
@@ -90,8 +93,14 @@ class Statements(Expressions):
 
     def statement(self, size: int) -> int:
         """One statement; how much of `size` it took."""
+        before = len(self.lines)
+        self.one_of(self.statements(size), size)
+        return max(1, len(self.lines) - before)
+
+    def statements(self, size: int) -> list[tuple[int, Choice]]:
+        """What a statement may be that takes up to `size`."""
         choices: list[tuple[int, Choice]] = [
-            (8, self._assign_integer),
+            (8, self.assign_integer),
             (2, self._assign_other),
             (3, self._augment_integer),
             (6, self._write_map),
@@ -120,9 +129,7 @@ class Statements(Expressions):
                 (3, self._match),
                 (5, self._for_options) if self.has_packet else (0, self._if),
             ]
-        before = len(self.lines)
-        self.one_of(choices, size)
-        return max(1, len(self.lines) - before)
+        return choices
 
     # Simple statements
 
@@ -130,19 +137,19 @@ class Statements(Expressions):
         known = [name for name in self.names.variables["int"] if name[0] == "n" and name not in self.fixed]
         return self.rng.choice(known) if known and self.chance(0.6) else self.fresh("n")
 
-    def _assign(self, name: str, kind: str, text: str) -> None:
+    def assign(self, name: str, kind: str, text: str) -> None:
         self.put(f"{name} = {text}")
         if name not in self.names.variables[kind]:
             self.names.variables[kind].append(name)
 
-    def _assign_integer(self, _: int) -> str:
+    def assign_integer(self, _: int) -> str:
         text = self.integer(3)
         name = self._target()
         if self.chance(0.1):
             self.put(f"{name}: int = {text}")
             self.names.variables["int"] += [] if name in self.names.variables["int"] else [name]
         else:
-            self._assign(name, "int", text)
+            self.assign(name, "int", text)
         return ""
 
     def _assign_other(self, _: int) -> str:
@@ -151,13 +158,13 @@ class Statements(Expressions):
         if kind != "bool" and self.chance(0.3):
             text = f"({text} if {self.boolean(1)} else {self.address(kind)})"
         known = self.names.variables[kind]
-        self._assign(self.rng.choice(known) if known and self.chance(0.4) else self.fresh(kind[0] + "_"), kind, text)
+        self.assign(self.rng.choice(known) if known and self.chance(0.4) else self.fresh(kind[0] + "_"), kind, text)
         return ""
 
     def _augment_integer(self, _: int) -> str:
         known = [name for name in self.names.variables["int"] if name[0] == "n" and name not in self.fixed]
         if not known:
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         name = self.rng.choice(known)
         operator = self.rng.choice("+-^|&")
         if self.chance(0.2):
@@ -174,11 +181,11 @@ class Statements(Expressions):
         if self.chance(0.2):
             name = self.fresh("t")
             self.put(f"{name} = ({self.integer(1)}, {self.boolean(1)}, {self.integer(1)})")
-            self._assign(self._target(), "int", f"{name}[{self.rng.choice((0, 1, 2, -1))}] + len({name})")
+            self.assign(self._target(), "int", f"{name}[{self.rng.choice((0, 1, 2, -1))}] + len({name})")
             return ""
         first, second = self._target(), self._target()
         if first == second:
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         self.put(f"{first}, {second} = {self.integer(2)}, {self.integer(2)}")
         self.names.variables["int"] += [n for n in (first, second) if n not in self.names.variables["int"]]
         return ""
@@ -212,10 +219,8 @@ class Statements(Expressions):
     # Writes
 
     def _write_map(self, _: int) -> str:
-        if self.module.struct_fields and self.chance(0.35):
-            return self._write_struct()
         if not self.module.maps:
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         item = self.map_item()
         if self.chance(0.7):
             self.put(f"{item} {self.rng.choice(('+', '+', '+', '-', '^', '|', '*'))}= {self.wild(2)}")
@@ -225,26 +230,6 @@ class Statements(Expressions):
             self.put(f"{item} = {self.wild(2)}")
         return ""
 
-    def _write_struct(self) -> str:
-        entry = f"FLOWS[{self.index(self.module.struct_capacity)}]"
-        if self.chance(0.3):
-            name = self.fresh("e")
-            self.put(f"{name} = {entry}")
-            self.names.entries.append(name)
-            entry = name
-        elif self.chance(0.2):
-            values = ", ".join(f"{name}={self.wild(1)}" for name in self.module.struct_fields if self.chance(0.6))
-            self.put(f"{entry} = Flow({values})")
-            return ""
-        elif self.chance(0.15):
-            self.put(f"{entry} = FLOWS[{self.index(self.module.struct_capacity)}]")
-            return ""
-        elif self.names.entries:
-            entry = self.rng.choice(self.names.entries)
-        operator = self.rng.choice(("=", "+=", "+=", "+=", "-=", "|=", "^="))
-        self.put(f"{entry}.{self.rng.choice(self.module.struct_fields)} {operator} {self.wild(2)}")
-        return ""
-
     def _write_field(self, _: int) -> str:
         kind = self.rng.choices((FieldKind.INT, FieldKind.IPV4, FieldKind.IPV6, FieldKind.MAC), (7, 3, 2, 1))[0]
         if not self.has_view(kind):
@@ -252,13 +237,13 @@ class Statements(Expressions):
         text, view = self.view(kind)
         fields = view.fields(kind)
         if kind is not FieldKind.INT and len(view.layers) > 1:
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         field = self.rng.choice(fields)
         if view.steers(field.name) and self.chance(0.7):
             field = self.rng.choice([f for f in fields if not view.steers(f.name)] or fields)
         value = self.wild(2) if kind is FieldKind.INT else self.address(kind.name.lower())
         if not self._survives(view, field.name):
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         if kind is FieldKind.INT and self.chance(0.3):
             operator = self.rng.choice(("+=", "-=", "^=", "|=", "&=", "*="))
             self.put(f"{text}.{field.name} {operator} {self.integer(1)}")
@@ -279,7 +264,7 @@ class Statements(Expressions):
     def _write_raw(self, _: int) -> str:
         offset, value = self.offset(), self.wild(2)
         if not self.may_kill(_ALL_DIE):
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         match self.rng.randrange(4):
             case 0:
                 start = self.rng.choice((0, 6, 12, 20, 40))
@@ -301,7 +286,7 @@ class Statements(Expressions):
     def _write_neighbours(self, _: int) -> str:
         """Bytes one behind the other, in a packet known to be long enough, with something between that may look."""
         if not self.may_kill(_ALL_DIE):
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         start = self.rng.randrange(40)
         between = (f"pkt[{start}] + 1", f"pkt[{start}]", f"pkt.u16({start}) >> 1", "7")
         self.put(f"assert len(pkt) >= {start + 4}")
@@ -335,7 +320,7 @@ class Statements(Expressions):
             self.put(f"{name} = pkt[{start}:{start + size}]")
         else:
             at = self.fresh("n")
-            self._assign(at, "int", self.index(20))
+            self.assign(at, "int", self.index(20))
             self.put(f"{name} = pkt[{at}:{at} + {size}]")
         self.names.snapshots[name] = size
         return ""
@@ -343,10 +328,10 @@ class Statements(Expressions):
     def _call_killing_helper(self, _: int) -> str:
         found = [h for h in self.module.helpers if h.returns == "int" and h.kills]
         if not found or not self.may_call or not self.spend():
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         text = self.call(self.rng.choice(found), 1)
         if self.may_kill(_ALL_DIE):
-            self._assign(self._target(), "int", text)
+            self.assign(self._target(), "int", text)
         return ""
 
     # Views
@@ -424,7 +409,7 @@ class Statements(Expressions):
     def loop(self, head: str, size: int, assigned: list[tuple[str, str]], before_body: str = "") -> None:
         """`head:` with a body, and sometimes an `else`."""
         keeps = int(self.chance(0.7) or bool(self.kept and self.kept[-1]))
-        if not keeps and not self.may_kill(_ALL_DIE):
+        if not keeps and not self.may_kill(HEAD_MOVES):
             keeps = 1
         before = self.names.copy()
         inside = before.copy()
@@ -454,7 +439,7 @@ class Statements(Expressions):
 
     def _for_range(self, size: int) -> str:
         if self._too_deep():
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         counter = self.fresh("j")
         limit = self.rng.choice((3, 5, 17, 20))
         runtime = f"min({self.integer(1)}, {limit})"
@@ -473,7 +458,7 @@ class Statements(Expressions):
 
     def _for_items(self, size: int) -> str:
         if self._too_deep():
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         name = self.fresh("j")
         source = self.rng.choice(("PORTS", "(1, 5, 7)", "TABLE", "PAIRS", f"({self.integer(1)}, {self.integer(1)})"))
         if source == "PAIRS":
@@ -497,7 +482,7 @@ class Statements(Expressions):
             self.indent += 1
             self.names.present[name] = ViewType(("tcp",))
         total = self.fresh("n")
-        self._assign(total, "int", "0")
+        self.assign(total, "int", "0")
         self.kept.append(1)
         sum_ = f"{total} += {option}.length"
         self.loop(f"for {option} in {text}.options:", size // 2, [(option, "option")], sum_)
@@ -510,7 +495,7 @@ class Statements(Expressions):
 
     def _while(self, size: int) -> str:
         if self._too_deep():
-            return self._assign_integer(0)
+            return self.assign_integer(0)
         counter = self.fresh("n")
         limit, stride = self.rng.choice((4, 10, 25)), self.rng.choice((1, 1, 2, 3))
         down = self.chance(0.3)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nmjit import now, random
-from nmjit._context import packet_run
+from nmjit._context import current_run, direct_run, packet_run
 from nmjit._random import packet_random
 
 
@@ -33,3 +33,23 @@ def test_outside_of_a_run() -> None:
     assert before <= now() <= time.monotonic_ns()
     assert len({random() for _ in range(20)}) > 15
     assert all(0 <= random() < 2**32 for _ in range(20))
+
+
+def test_a_direct_run_is_a_turn_of_its_own() -> None:
+    assert current_run() is None
+    with direct_run("one") as one:
+        assert (current_run() is one, one.packet) == (True, "one")
+        before = time.monotonic_ns()
+        assert before <= now() <= time.monotonic_ns()
+        drawn = random()
+    with direct_run("two") as two:
+        assert one is not two
+        assert drawn != random()
+    assert current_run() is None
+
+
+def test_a_direct_run_within_a_turn_belongs_to_it() -> None:
+    with packet_run(seed=0, packet_number=0, now=7, packet="outer") as run:
+        with direct_run("inner") as inner:
+            assert (inner is run, run.packet, now()) == (True, "inner", 7)
+        assert run.packet == "outer"

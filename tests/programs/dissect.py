@@ -1,7 +1,7 @@
 """What a packet holds, read from its bytes by docs/semantics.md, "Parsing": the model that programs are held to.
 
-It shares no code with nmjit, and covers what its filters look at: tags, IP addresses, TCP, UDP, ICMP and the payload
-of TCP. test_dissect.py holds it to Scapy. This file must not know: filters.
+It shares no code with nmjit, and covers what its filters look at: tags, IP addresses, TCP, UDP, ICMP and their
+payload. test_dissect.py holds it to Scapy. This file must not know: filters.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ class Ip:
 
 @dataclass(frozen=True, slots=True)
 class Layer4:
-    """A TCP, UDP or ICMP header that fits, `name` being tcp, udp or icmp; `dport` is 0 for ICMP."""
+    """A TCP, UDP or ICMP header that fits, `name` being tcp, udp or icmp; its ports are 0, `flags` 0 but for TCP."""
 
     name: str
-    dport: int
+    start: int
     payload: bytes
+    sport: int = 0
+    dport: int = 0
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,10 @@ def _layer4(content: bytes, protocol: int, at: int, *, icmp: int, icmp_size: int
     if protocol == 6 and room >= 20:
         size = (content[at + 12] >> 4) * 4
         if 20 <= size <= room:
-            return Layer4("tcp", _u16(content, at + 2), content[at + size :])
+            flags = _u16(content, at + 12) & 0x1FF
+            return Layer4("tcp", at, content[at + size :], _u16(content, at), _u16(content, at + 2), flags)
     elif protocol == 17 and room >= 8:
-        return Layer4("udp", _u16(content, at + 2), content[at + 8 :])
+        return Layer4("udp", at, content[at + 8 :], _u16(content, at), _u16(content, at + 2))
     elif protocol == icmp and room >= icmp_size:
-        return Layer4("icmp", 0, content[at + icmp_size :])
+        return Layer4("icmp", at, content[at + icmp_size :])
     return None

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from nmjit.runtime.program import PacketResult, Program
+from nmjit import HashMap
+from nmjit.runtime.program import Frame, PacketResult, Program
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "programs"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("[a-z]*.py"))
@@ -24,7 +25,7 @@ Entries = Mapping[str, list[tuple[int, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A result for each packet, and what the maps hold after the last."""
+    """A result for each packet, and what the maps hold after the last; a HashMap's entries sorted, for no order."""
 
     results: Sequence[PacketResult]
     maps: Entries
@@ -49,16 +50,19 @@ def _loaded(name: str, engine: str, defines: tuple[tuple[str, str], ...]) -> Pro
     return Program.load(path, defines=dict(defines), backend=backend, paranoid=paranoid, use_cache=False)
 
 
-def run_everywhere(name: str, packets: Sequence[bytes], defines: Defines | None = None) -> Outcome:
+def run_everywhere(name: str, packets: Sequence[bytes | Frame], defines: Defines | None = None) -> Outcome:
     """What all engines leave; AssertionError at the first packet, or else the map, on which two differ."""
     outcomes = {engine: _run(program(name, engine, defines), packets) for engine in ENGINES}
     (first, expected), *others = outcomes.items()
     for engine, outcome in others:
         for packet, left, right in zip(packets, expected.results, outcome.results, strict=True):
-            assert left == right, f"{first} and {engine} differ on {packet.hex()}: {left}, {right}"
-        assert expected.maps == outcome.maps, f"{first} and {engine} leave different maps"
+            assert left == right, f"{first} and {engine} differ on {packet!r}: {left}, {right}"
+        for held, entries in expected.maps.items():
+            assert entries == outcome.maps[held], f"{first} and {engine} leave different entries in {held}"
     return expected
 
 
-def _run(loaded: Program, packets: Sequence[bytes]) -> Outcome:
-    return Outcome(loaded.run_packets(packets), loaded.map_entries())
+def _run(loaded: Program, packets: Sequence[bytes | Frame]) -> Outcome:
+    unordered = {held for held, map_ in loaded.filter.function.__globals__.items() if isinstance(map_, HashMap)}
+    results, maps = loaded.run_packets(packets), loaded.map_entries()
+    return Outcome(results, {held: sorted(rows) if held in unordered else rows for held, rows in maps.items()})

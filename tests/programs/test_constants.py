@@ -38,6 +38,22 @@ def test_vlans_and_pvid() -> None:
     assert admitted == ["PASS", "DROP", "PASS", "PASS", "DROP", "PASS", "PASS"]
 
 
+def test_networks_of_conntrack_and_syn_guard() -> None:
+    packets = [
+        ether() / ip(src, dst) / TCP(flags="S") for src, dst in (("192.168.1.1", "10.0.0.1"), ("10.0.0.1", "9.0.0.1"))
+    ]
+    assert verdicts("conntrack", packets, INSIDE="10.0.0.0/8") == ["DROP", "PASS"]
+    assert verdicts("conntrack", packets, INSIDE="192.168.0.0/16") == ["PASS", "PASS"]
+    assert verdicts("syn_guard", packets, PROTECTED="9.0.0.0/8") == ["PASS", "TX"]
+
+
+def test_other_end_of_tunnels() -> None:
+    packets = [ether() / ip("192.0.2.9", dst) / ip("10.0.0.1", "10.0.0.2") for dst in ("192.0.2.1", "192.0.2.7")]
+    for endpoint, taken in (("192.0.2.1", 0), ("192.0.2.7", 1)):
+        results = run_everywhere("decapsulate", [bytes(packet) for packet in packets], {"ENDPOINT": endpoint}).results
+        assert [len(result.data) for result in results] == [34 if number == taken else 54 for number in range(2)]
+
+
 def test_block_list_of_ten_thousand(tmp_path: Path) -> None:
     path = tmp_path / "blocked.txt"
     lines = [f"10.{i // 256}.{i % 256}.0/25  # no. {i}\n" for i in range(10_000)]
@@ -65,6 +81,12 @@ def test_host_and_path() -> None:
         ("vlan_filter", {"VLANS": "10,4095"}, "VLAN 4095 is outside 1 … 4094"),
         ("vlan_filter", {"VLANS": "ten"}, "invalid literal"),
         ("router", {"OWN": "02:00:00"}, "'02:00:00' is not a MAC address"),
+        ("vlan_rewrite", {"SERVICE": "4095"}, "VLAN 4095 is outside 1 … 4094"),
+        ("conntrack", {"INSIDE": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
+        ("nat44", {"FORWARD": "tcp:80"}, "'tcp:80' is not like tcp:80=10.0.0.2:8080"),
+        ("nat44", {"FORWARD": "tcp:1=10.0.0.2:1,sctp:80=10.0.0.2:80"}, "'sctp:80=10.0.0.2:80' is not like"),
+        ("nat44", {"FORWARD": "tcp:65536=10.0.0.2:80"}, "65536 is no u16"),
+        ("load_balancer", {"BACKENDS": "10.0.0.1,10.0.0"}, "Expected 4 octets in '10.0.0'"),
         ("block_list", {"BLOCKLIST": "no/such/file"}, "No such file or directory: 'no/such/file'"),
     ],
 )

@@ -1,70 +1,51 @@
 """Runs one filter over one sequence of packets in every engine and tells the first difference from CPython.
 
-The engines: the interpreter on the IR as lowered and after each pass that changed it, and native code for both
-accessors and with `paranoid`. Each runs the packets in order on maps of its own; compared are verdict, port, bytes,
-exception and line of every packet, and the maps that are left. This file must not know: how packets are made up.
+The engines: the interpreter on the IR as lowered and after each pass that changed it, and native code with and without
+slices and with `paranoid`, for the accessor that the traffic goes with. Each runs the packets in order on maps of its
+own; compared are verdict, port, bytes, mirrors, exception and line of every packet, and after each stretch of packets
+all that the maps hold and count. This file must not know: how packets are made up.
 """
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import zip_longest
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from nmjit import Filter
 from nmjit.compiler import jit, lowering, pipeline
 from nmjit.compiler.abi import Accessor, AccessorKind
+from nmjit.compiler.artifact import Artifact
 from nmjit.compiler.cpython_backend import CPythonBackend
 from nmjit.compiler.interp import Interpreter, Unsound
-from nmjit.compiler.ir import Function, Op
-from nmjit.compiler.irtypes import MapDecl
+from nmjit.compiler.ir import Context, ContextField, Function, Op
 from nmjit.compiler.lowering import Lowered
+from nmjit.compiler.mapstate import Entry
 from nmjit.compiler.options import EmitOptions
-from nmjit.compiler.outcome import Outcome, PacketInfo
+from nmjit.compiler.outcome import Outcome
 from nmjit.compiler.passes import drop_checks
 from nmjit.compiler.source import parse_text
 from nmjit.compiler.verifier import verify
 from nmjit.compiler.wellformed import findings
-from tests.compiler.batch_runner import CELL, DESCRIPTORS, BatchResult, batch_infos, run_batch
+from tests.compiler.batch_runner import CELL, DESCRIPTORS, BatchResult, run_batch
+from tests.compiler.map_memory import MapMemory
+from tests.properties.contents import Contents, InterpreterMaps, LiveMaps, Maps, OracleMaps, contents, visit
+from tests.properties.traffic import Traffic
 
 NETMAP: Final = (Accessor(AccessorKind.NETMAP, CELL), Accessor(AccessorKind.NETMAP))
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """Packets and the surroundings of each, as one batch has them."""
-
-    packets: tuple[bytes, ...]
-    infos: tuple[PacketInfo, ...]
-
-    @staticmethod
-    def of(seed: int, packets: Sequence[bytes]) -> Traffic:
-        """With surroundings drawn from `seed`; in half of all sequences no packet was cut short on the wire."""
-        rng = random.Random(f"traffic {seed}")
-        whole = rng.random() < 0.5
-        first = PacketInfo(
-            port=rng.choice((0, 1, 65535)), queue=rng.choice((0, 3)),
-            seed=rng.choice((0, 1, 2, rng.getrandbits(64))), packet_number=rng.choice((0, 7, 2**64 - 3)),
-        )  # fmt: skip
-        infos = []
-        for packet in packets:
-            wire = len(packet) if whole else len(packet) + rng.choice((0, 0, 1, 1500, 2**32 - 1 - len(packet)))
-            time = rng.choice((0, 1, 10**18, 10**18 + rng.randrange(1000), 2**64 - 1 if rng.random() < 0.1 else 5))
-            infos.append(PacketInfo(wire, time, 0, first.port, first.queue, first.seed, first.packet_number))
-        return Traffic(tuple(packets), tuple(batch_infos(infos)))
-
-
-@dataclass(frozen=True)
 class Effects:
-    """All that a run of a filter over some traffic leaves."""
+    """All that a stretch of packets leaves."""
 
     outcomes: list[Outcome]
     packets: list[bytes]
-    maps: dict[str, bytes]
+    maps: Contents
 
 
 class Disagreement(AssertionError):
@@ -89,6 +70,7 @@ class Tally:
     """Ops run by the interpreter on unoptimised IR."""
     exceptions: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[int] = field(default_factory=Counter)
+    mirrors: int = 0
 
     @property
     def acceptance(self) -> float:
@@ -99,7 +81,9 @@ class Tally:
         """For people: what was run, and histograms."""
         lines = [
             f"{self.filters} filters ({self.acceptance:.0%} of those generated), {self.packet_runs} packet runs",
-            "verdicts: " + ", ".join(f"{verdict} {number}" for verdict, number in sorted(self.verdicts.items())),
+            "verdicts: "
+            + ", ".join(f"{verdict} {number}" for verdict, number in sorted(self.verdicts.items()))
+            + f"; {self.mirrors} mirrors",
             "exceptions: " + ", ".join(f"{name} {number}" for name, number in self.exceptions.most_common()),
             "ops: " + ", ".join(f"{name} {number}" for name, number in self.ops.most_common()),
             "refused:" + "".join(f"\n  {number:5} {reason}" for reason, number in self.refused.most_common(12)),
@@ -122,32 +106,44 @@ class Effort(Enum):
 
     LOWERED = 1
     """The interpreter on the IR as lowered."""
-    INTERPRETED = 2
+    OPTIMISED = 2
+    """The interpreter on the IR as lowered, before and behind the verifier."""
+    INTERPRETED = 3
     """It, and the interpreter after every pass that changed something."""
-    SAMPLED = 3
-    """The interpreter before and behind the verifier, and native code for one accessor or with `paranoid`, compiled
-    as fast as can be."""
-    ALL_FAST = 4
-    """As INTERPRETED, and native code for both accessors and with `paranoid`, compiled as fast as can be."""
-    ALL = 5
+    SAMPLED = 4
+    """The interpreter before and behind the verifier, and native code with slices, without, or with `paranoid`,
+    compiled as fast as can be."""
+    ALL_FAST = 5
+    """As INTERPRETED, and native code in all these forms, compiled as fast as can be."""
+    ALL = 6
     """As ALL_FAST, at the optimisation level that is shipped."""
+
+
+_NATIVE: Final = {
+    "paranoid": EmitOptions(paranoid=True),
+    "plain": EmitOptions(slices=False),
+    "sliced": EmitOptions(slice_bytes=0, slice_group=5),
+}
+"""Forms of native code; of the last, all look-ups have slices, and batches end within a group."""
 
 
 def compare(source: str, name: str, traffic: Traffic, tally: Tally, effort: Effort = Effort.ALL) -> None:
     """Run `traffic` through the engines. Disagreement where they differ, CompileError or Refused for a bad filter."""
     module, filter_ = load_text(source, name)
     lowered = lowering.lower_filter(filter_)
+    first = {name: obj.entries() for name, obj in lowered.maps.items()}
     expected = run_oracle(module, filter_, lowered, traffic)
-    run = _Run(lowered, traffic, expected)
+    run = _Run(lowered, traffic, first, expected)
     run.interpreted("unoptimised", tally.ops)
     if effort is not Effort.LOWERED:
-        _compare_compiled(filter_, run, effort, uses_wire_len="wire_len" in source)
+        _compare_compiled(filter_, run, effort)
     _count(tally, expected)
 
 
-def _compare_compiled(filter_: Filter, run: _Run, effort: Effort, *, uses_wire_len: bool) -> None:
+def _compare_compiled(filter_: Filter, run: _Run, effort: Effort) -> None:
     """Passes, verifier, emitter: the pipeline's order, with a look at what each leaves."""
-    each, lowered, traffic = effort is not Effort.SAMPLED, run.lowered, run.traffic
+    each = effort not in (Effort.OPTIMISED, Effort.SAMPLED)
+    lowered, traffic = run.lowered, run.traffic
     run.transformed(pipeline.BEFORE_VERIFYING, "pass", each=each)
     analysis = verify(lowered.function)
     if not analysis.accepted:
@@ -155,85 +151,91 @@ def _compare_compiled(filter_: Filter, run: _Run, effort: Effort, *, uses_wire_l
         raise Refused(reasons[0])
     verified = pipeline.Verified(lowered, analysis, pipeline._report(filter_, lowered, analysis))
     level = jit.OPTIMISATION_LEVEL if effort is Effort.ALL else 0
-    wanted = {
-        Effort.INTERPRETED: frozenset[str](),
-        Effort.SAMPLED: _SAMPLES[traffic.infos[0].seed % len(_SAMPLES)],
-    }.get(effort, _NATIVE)
+    wanted = list(_NATIVE)
+    if effort is Effort.SAMPLED:
+        wanted = [wanted[traffic.number % len(wanted)]]
+    elif effort in (Effort.OPTIMISED, Effort.INTERPRETED):
+        wanted = []
     if "paranoid" in wanted:
-        run.native("native paranoid", verified, DESCRIPTORS, EmitOptions(paranoid=True), level)
+        run.native("paranoid", verified, level)
     if drop_checks.run(lowered.function, analysis.proven) and each:
         run.interpreted("after drop_checks")
     run.transformed(pipeline.AFTER_VERIFYING, "pass behind the verifier", each=each)
-    if "descriptor" in wanted:
-        run.native("native", verified, DESCRIPTORS, EmitOptions(), level)
-    # The netmap accessor knows no length on the wire.
-    if "netmap" in wanted and (not uses_wire_len or all(map(_whole, traffic.packets, traffic.infos))):
-        accessor = NETMAP[traffic.infos[0].queue % len(NETMAP)]
-        run.native(f"native netmap stride {accessor.stride}", verified, accessor, EmitOptions(), level)
-
-
-_NATIVE: Final = frozenset({"paranoid", "descriptor", "netmap"})
-_SAMPLES: Final = (frozenset({"paranoid"}), frozenset({"descriptor"}), frozenset({"netmap"}))
-
-
-def _whole(packet: bytes, info: PacketInfo) -> bool:
-    return len(packet) == info.wire_len
+    for form in wanted:
+        if form != "paranoid":
+            run.native(form, verified, level)
 
 
 class Refused(Exception):
     """The verifier refuses the filter."""
 
 
-def _count(tally: Tally, effects: Effects) -> None:
+def _count(tally: Tally, history: Sequence[Effects]) -> None:
+    outcomes = [outcome for effects in history for outcome in effects.outcomes]
     tally.filters += 1
-    tally.packet_runs += len(effects.outcomes)
-    tally.verdicts.update(outcome.verdict for outcome in effects.outcomes)
-    tally.exceptions.update(outcome.exception for outcome in effects.outcomes if outcome.exception)
+    tally.packet_runs += len(outcomes)
+    tally.mirrors += sum(len(outcome.mirrors) for outcome in outcomes)
+    tally.verdicts.update(outcome.verdict for outcome in outcomes)
+    tally.exceptions.update(outcome.exception for outcome in outcomes if outcome.exception)
 
 
-def run_oracle(module: ModuleType, filter_: Filter, lowered: Lowered, traffic: Traffic) -> Effects:
-    """What CPython makes of it."""
-    ports = tuple(getattr(module, port) for port, _ in lowered.ports)
-    backend = CPythonBackend(filter_, ports)
-    outcomes, packets = [], []
-    for packet, info in zip(traffic.packets, traffic.infos, strict=True):
-        data = bytearray(packet)
-        outcomes.append(backend.run(data, info))
-        packets.append(bytes(data))
-    maps = {decl.name: map_bytes(decl, lowered.maps[decl.name].entries()) for decl in lowered.function.maps}
-    return Effects(outcomes, packets, maps)
+def run_oracle(module: ModuleType, filter_: Filter, lowered: Lowered, traffic: Traffic) -> list[Effects]:
+    """What CPython makes of it, stretch by stretch."""
+    backend = CPythonBackend(filter_, tuple(getattr(module, port) for port, _ in lowered.ports))
+
+    def run(stretch: range) -> tuple[list[Outcome], list[bytes]]:
+        packets = [bytearray(traffic.packets[place]) for place in stretch]
+        outcomes = [backend.run(data, traffic.infos[place]) for data, place in zip(packets, stretch, strict=True)]
+        return outcomes, list(map(bytes, packets))
+
+    return list(_history(lowered.function, traffic, OracleMaps(lowered.maps), run))
 
 
-def map_bytes(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> bytes:
-    """A map's memory, little endian as on the machines that this runs on, from the values of its entries."""
-    image = bytearray(decl.layout.size * decl.capacity)
-    fields = [(f.offset, f.scalar.size, f.scalar.signed) for f in decl.layout.fields]
-    for index, entry in enumerate(entries):
-        start = index * decl.layout.size
-        for (offset, size, signed), value in zip(fields, entry, strict=True):
-            if value:
-                image[start + offset : start + offset + size] = value.to_bytes(size, "little", signed=signed)
-    return bytes(image)
+def _history(
+    function: Function, traffic: Traffic, maps: Maps, run: Callable[[range], tuple[list[Outcome], list[bytes]]]
+) -> Iterator[Effects]:
+    """What each stretch leaves; between them user space comes by."""
+    small = [decl for decl in function.maps if decl.capacity <= _LARGE]
+    for number, stretch in enumerate(traffic.stretches):
+        last = number == len(traffic.stretches) - 1
+        yield Effects(*run(stretch), contents(function.maps if last else small, maps))
+        visit(function.maps, maps, f"visit {traffic.number} {number}")
+
+
+_LARGE: Final = 2000
+"""Entries from which on a map is looked at in the end only."""
+
+
+def _difference(found: list[Entry], expected: list[Entry]) -> str:
+    """The first entries that differ."""
+    for place, (a, b) in enumerate(zip_longest(found, expected)):
+        if a != b:
+            return f"entry {place} is {a}, CPython leaves {b}"
+    return "no difference"
+
+
+class _At(MapMemory):
+    """A map that lies elsewhere."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
 
 
 class _Run:
     """One filter's traffic and what CPython made of it, held against engine after engine."""
 
-    def __init__(self, lowered: Lowered, traffic: Traffic, expected: Effects) -> None:
+    def __init__(
+        self, lowered: Lowered, traffic: Traffic, first: dict[str, list[Entry]], expected: list[Effects]
+    ) -> None:
+        """`first` is what the maps hold at the start."""
         self.lowered = lowered
         self.traffic = traffic
+        self._first = first
         self._expected = expected
-        for obj in lowered.maps.values():
-            obj.reset()
-        decls = lowered.function.maps
-        self._initial = {decl.name: map_bytes(decl, lowered.maps[decl.name].entries()) for decl in decls}
 
     @property
     def _function(self) -> Function:
         return self.lowered.function
-
-    def _fresh_maps(self) -> dict[str, bytearray]:
-        return {decl.name: bytearray(self._initial[decl.name]) for decl in self._function.maps}
 
     def transformed(self, passes: Sequence[Callable[[Function], bool]], kind: str, *, each: bool) -> None:
         """Run the passes; the interpreter behind `each` that changed something, or behind them all."""
@@ -249,58 +251,83 @@ class _Run:
         faults = findings(self._function)
         if faults:
             raise Disagreement(engine, f"not well-formed: {faults[0].message}")
-        interpreter, maps = Interpreter(self._function), self._fresh_maps()
+        interpreter, maps = Interpreter(self._function), InterpreterMaps(self._function.maps, self._first)
         reached: Counter[type[Op]] | None = None if ops is None else Counter()
-        outcomes, packets = [], []
-        for place, (packet, info) in enumerate(zip(self.traffic.packets, self.traffic.infos, strict=True)):
-            data = bytearray(packet)
-            try:
-                outcomes.append(interpreter.run(data, info, maps, reached=reached))
-            except Unsound as error:
-                raise Disagreement(engine, f"unsound: {error}", place) from None
-            packets.append(bytes(data))
+
+        def run(stretch: range) -> tuple[list[Outcome], list[bytes]]:
+            outcomes, packets = [], []
+            for place in stretch:
+                data = bytearray(self.traffic.packets[place])
+                try:
+                    outcomes.append(interpreter.run(data, self.traffic.infos[place], maps.states, reached=reached))
+                except Unsound as error:
+                    raise Disagreement(engine, f"unsound: {error}", place) from None
+                packets.append(bytes(data))
+            return outcomes, packets
+
+        self._follow(engine, maps, run)
         if ops is not None and reached is not None:
             ops.update({kind.__name__: number for kind, number in reached.items()})
-        self._agree(engine, Effects(outcomes, packets, {name: bytes(memory) for name, memory in maps.items()}))
 
-    def native(
-        self, engine: str, verified: pipeline.Verified, accessor: Accessor, options: EmitOptions, level: int
-    ) -> None:
+    def native(self, form: str, verified: pipeline.Verified, level: int) -> None:
         """Compiled code, in this process, on packets that end at a guard page."""
-        artifact = pipeline.emit_artifact(verified, accessor, options)
+        traffic = self.traffic
+        accessor = NETMAP[traffic.number % len(NETMAP)] if traffic.ring else DESCRIPTORS
+        engine = f"native {form} {accessor.kind.value} stride {accessor.stride}"
+        artifact = pipeline.emit_artifact(verified, accessor, _NATIVE[form])
         code = jit.load_object(jit.compile_object(artifact.llvm_ir, level))
-        memory = self._fresh_maps()
-        maps = [memory[decl.name] for decl in artifact.maps]
-        packets, infos = self.traffic.packets, self.traffic.infos
-        if accessor.kind is AccessorKind.DESCRIPTOR:
-            batches = [(packets, infos)]
-        else:  # packets of one batch would have to be of one length, and share a clock
-            batches = [(packets[i : i + 1], infos[i : i + 1]) for i in range(len(packets))]
-        outcomes: list[Outcome] = []
-        left: list[bytes] = []
-        for part, surroundings in batches:
-            result = run_batch(code, part, accessor=accessor, infos=surroundings, maps=maps, sites=len(artifact.sites))
-            outcomes += [self._outcome(engine, artifact, result, i) for i in range(len(part))]
-            left += result.packets
-        self._agree(engine, Effects(outcomes, left, {name: bytes(image) for name, image in memory.items()}))
+        maps = LiveMaps(artifact.maps, self._first)
+        places = [_At(address) for address in maps.addresses()]
+        # Where nobody asks for the room, buffers are as long as their packets, so that reading on is noticed.
+        tight = traffic.ring and not self._asks_for_room() and traffic.number % 4 < 2
 
-    def _outcome(self, engine: str, artifact: Any, result: BatchResult, place: int) -> Outcome:
-        site = result.sites[place]
+        def run(stretch: range) -> tuple[list[Outcome], list[bytes]]:
+            outcomes: list[Outcome] = []
+            packets: list[bytes] = []
+            for part in traffic.of_one_length(stretch) if tight else [stretch]:
+                result = run_batch(
+                    code, traffic.packets[part.start : part.stop], infos=traffic.infos[part.start : part.stop],
+                    accessor=accessor, maps=places, sites=len(artifact.sites), now=traffic.clock_before(part.start),
+                    resizes=artifact.resizes, room=traffic.room if traffic.ring and not tight else 0,
+                )  # fmt: skip
+                outcomes += [self._outcome(engine, artifact, result, n, part.start) for n in range(len(part))]
+                packets += result.packets
+            return outcomes, packets
+
+        self._follow(engine, maps, run)
+
+    def _asks_for_room(self) -> bool:
+        facts = (op.which for op in self._function.ops() if isinstance(op, Context))
+        return ContextField.ROOM in facts
+
+    def _outcome(self, engine: str, artifact: Artifact, result: BatchResult, number: int, start: int) -> Outcome:
+        site, mirrors = result.sites[number], tuple(result.mirrors[number])
         if site is None:
-            return Outcome(result.verdicts[place], result.ports[place] if artifact.redirects else -1)
+            return Outcome(result.verdicts[number], result.ports[number] if artifact.redirects else -1, mirrors=mirrors)
         if site >= len(artifact.sites):
-            raise Disagreement(engine, f"broke a promise of the verifier (site {site})", place)
+            raise Disagreement(engine, f"broke a promise of the verifier (site {site})", start + number)
         raised = artifact.sites[site]
-        return Outcome(result.verdicts[place], -1, raised.exception, raised.line)
+        return Outcome(result.verdicts[number], -1, raised.exception, raised.line, mirrors)
 
-    def _agree(self, engine: str, found: Effects) -> None:
-        expected = self._expected
-        for place, (a, b) in enumerate(zip(expected.outcomes, found.outcomes, strict=True)):
-            if a != b:
-                raise Disagreement(engine, f"packet {place}: {b}, CPython says {a}", place)
-        for place, (x, y) in enumerate(zip(expected.packets, found.packets, strict=True)):
-            if x != y:
-                raise Disagreement(engine, f"packet {place}: bytes\n  {y.hex()}, CPython leaves\n  {x.hex()}", place)
-        for name, image in expected.maps.items():
-            if found.maps[name] != image:
-                raise Disagreement(engine, f"map {name}:\n  {found.maps[name].hex()}, CPython leaves\n  {image.hex()}")
+    def _follow(self, engine: str, maps: Maps, run: Callable[[range], tuple[list[Outcome], list[bytes]]]) -> None:
+        """Run it all, and compare each stretch."""
+        found = _history(self._function, self.traffic, maps, run)
+        for stretch, expected, effects in zip(self.traffic.stretches, self._expected, found, strict=True):
+            _agree(engine, stretch, expected, effects)
+
+
+def _agree(engine: str, stretch: range, expected: Effects, found: Effects) -> None:
+    for place, a, b in zip(stretch, expected.outcomes, found.outcomes, strict=True):
+        if a != b:
+            raise Disagreement(engine, f"packet {place}: {b}, CPython says {a}", place)
+    for place, x, y in zip(stretch, expected.packets, found.packets, strict=True):
+        if x != y:
+            raise Disagreement(engine, f"packet {place}: bytes\n  {y.hex()}, CPython leaves\n  {x.hex()}", place)
+    for name, (entries, counters) in expected.maps.items():
+        others, counted = found.maps[name]
+        if others != entries:
+            text = f"map {name} behind packet {stretch.stop - 1}:\n  {_difference(others, entries)}"
+            raise Disagreement(engine, text, stretch.stop - 1)
+        if counted != counters:
+            text = f"map {name} behind packet {stretch.stop - 1} counts {counted}, CPython {counters}"
+            raise Disagreement(engine, text, stretch.stop - 1)

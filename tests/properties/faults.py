@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 from unittest.mock import patch
 
-from nmjit.compiler import builder, emit, emit_find, emit_int, emit_packet, emit_set
+from nmjit.compiler import builder, emit, emit_find, emit_frame, emit_int, emit_maps, emit_packet, emit_set
 from nmjit.compiler.builder import Builder
 from nmjit.compiler.emit_int import Number, Range
 from nmjit.compiler.ir import (
@@ -133,9 +133,9 @@ def _set_without_its_last() -> AbstractContextManager[Any]:
 def _parse_results_outlive_writes() -> AbstractContextManager[Any]:
     original = Scope.kill
 
-    def spoiled(self: Scope, above: int, line: int) -> None:
+    def spoiled(self: Scope, above: int, line: int, by: str = "write") -> None:
         parsed = {name: value for name, value in self.state.names.items() if name.startswith("@")}
-        original(self, above, line)
+        original(self, above, line, by)
         self.state.names.update(parsed)
         self.state.alive |= self.ranks.keys()
 
@@ -267,22 +267,21 @@ def _four_bytes_unswapped() -> AbstractContextManager[Any]:
 
 
 def _first_site() -> AbstractContextManager[Any]:
-    original = emit._FilterEmitter._site_block
-
-    def spoiled(self: Any, site: Site) -> Any:
-        del site
-        return original(self, self._function.sites[0])
-
-    return patch.object(emit._FilterEmitter, "_site_block", spoiled)
+    original = emit_frame.Frame.raise_block
+    return patch.object(
+        emit_frame.Frame, "raise_block", lambda self, site: original(self, next(iter(self._site_numbers)))
+    )
 
 
 def _first_field() -> AbstractContextManager[Any]:
-    original = emit_packet.entry_address
+    original = emit_maps.MapEmitter._emit_access
 
-    def spoiled(builder: Any, base: Any, decl: Any, index: Any, field: Any) -> Any:
-        return original(builder, base, decl, index, replace(field, offset=0))
+    def spoiled(self: Any, op: Any) -> None:
+        field, op.field = op.field, op.map.layout.fields[0].name
+        original(self, op)
+        op.field = field
 
-    return patch.object(emit_packet, "entry_address", spoiled)
+    return patch.object(emit_maps.MapEmitter, "_emit_access", spoiled)
 
 
 def _range_without_its_end() -> AbstractContextManager[Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.generators.packets import packets_of
-from tests.properties.engines import Tally, Traffic, compare
+from tests.properties.engines import Tally, compare
+from tests.properties.traffic import Traffic
 
 PRELUDE = "from ipaddress import IPv4Address, ip_network\nfrom nmjit import *\nOUT = Port()\nTABLE = (1, 2, 3)\n"
 PRELUDE += f"def größe{'_' * 2000}(n: int) -> int:\n    return 1 if n > 60 else 0\n"
@@ -55,5 +56,6 @@ def source_of(body: str) -> str:
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_engines_agree(body: str) -> None:
     tally = Tally()
-    compare(source_of(body), "regression", Traffic.of(1, packets_of(1, 60)), tally)
-    assert tally.filters == 1
+    for ring in (False, True):
+        compare(source_of(body), "regression", Traffic.of(1, packets_of(1, 60), ring=ring), tally)
+    assert tally.filters == 2

@@ -21,19 +21,20 @@ def test_each_packet_has_its_numbers(batch_function: BatchFunction) -> None:
     program = Program(batch_function("tell"), num_sites=2)
     packets = [bytes(TOLD.size + n) for n in range(10)]
     times, wires = list(range(100, 110)), [2000] * 9 + [1]
-    verdicts, after, sites, ports = run_packets(
+    verdicts, after, sites, ports, mirrors = run_packets(
         program, packets, timestamps=times, wire_lengths=wires, seed=77, first_packet=4, batch=3
     )
     assert [TOLD.unpack_from(each)[:4] for each in after] == [
         (4 + n, 100 + n, max(wires[n], len(packets[n])), 77) for n in range(10)
     ]
     assert all(TOLD.unpack_from(each)[4] >= 64 for each in after)
+    assert mirrors == [()] * 10
     assert verdicts == [4, 0] * 5
     assert sites == [0, 2] * 5
     assert ports == [3] * 10
     assert program.exceptions() == [0, 5]
     assert packets == [bytes(TOLD.size + n) for n in range(10)]
-    assert run_packets(program, []) == ([], [], [], [])
+    assert run_packets(program, []) == ([], [], [], [], [])
 
 
 @pytest.mark.parametrize("wrong", [{"timestamps": [1]}, {"wire_lengths": []}, {"batch": 0}])
@@ -58,7 +59,7 @@ def test_guards_leave_packets_alone(batch_function: BatchFunction) -> None:
     packets = [bytes([n % 200]) * n for n in (0, 1, 2, 64, 1514, 4096, 4098)]
     expected = [bytes([n[0] + 1]) + n[1:] if n and len(n) % 2 == 0 else n for n in packets]
     for guard in (True, False):
-        verdicts, after, _, _ = run_packets(program, packets, guard=guard, batch=2)
+        verdicts, after, _, _, _ = run_packets(program, packets, guard=guard, batch=2)
         assert verdicts == [1 if len(each) % 2 else 2 for each in packets]
         assert after == expected
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from nmjit.compiler.abi import Accessor, AccessorKind
 from nmjit.compiler.irtypes import Layout, MapDecl, MapKind, Scalar
-from nmjit.runtime import Host, NotSupported
+from nmjit.runtime import Host, NotSupported, _engine
 from nmjit.runtime.lifecycle import LifecycleError, State
 from nmjit.runtime.maps import LiveMap, live_map
 from nmjit.runtime.portspec import PortSpecError
@@ -31,12 +32,12 @@ class HandWritten:
     workers: int = 2
     asked: list[Accessor] = field(default_factory=list)
 
-    def address_for(self, accessor: Accessor) -> int:
+    def engine_program(self, accessor: Accessor, map_addresses: Sequence[int]) -> _engine.Program:
         self.asked.append(accessor)
-        return self.address
+        return _engine.Program(self.address, len(self.sites), map_addresses)
 
-    def new_maps(self, workers: int) -> Mapping[str, LiveMap]:
-        return {decl.name: live_map(decl, workers) for decl in self.maps}
+    def new_maps(self, workers: int, *, seed: int, gate: _engine.Gate, pin: Path | None) -> Mapping[str, LiveMap]:
+        return {decl.name: live_map(decl, workers, seed=seed, gate=gate, pin=pin) for decl in self.maps}
 
 
 @pytest.fixture

@@ -34,11 +34,12 @@ NAMES = (
     "pkt", "len", "range", "PASS", "DROP", "redirect", "random", "now", "IPv4Address", "NetworkSet", "Tcp", "u8", "i64",
     "any", "all", "min", "int", "bool", "abs", "isinstance", "print", "x", "f", "Array", "nmjit", "set", "sorted",
     "zip", "enumerate", "reversed", "bytes", "tuple", "__name__", "Mac", "struct", "filter", "type", "NotImplemented",
+    "mirror", "RateLimit", "HashMap", "HITS", "FLOWS", "Flow", "COUNTS",
 )  # fmt: skip
 ATTRIBUTES = (
     "tcp", "ipv4", "ipv6", "udp", "eth", "payload", "src", "dst", "sport", "options", "kind", "length", "at", "u16",
     "find", "startswith", "update_checksum", "is_private", "vxlan", "x", "__class__", "push", "value", "proto", "ttl",
-    "port",
+    "port", "pull", "get", "setdefault", "add", "emit", "allow", "rate", "pop", "packets", "open",
 )  # fmt: skip
 
 

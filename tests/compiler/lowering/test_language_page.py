@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from nmjit._headers import LAYERS, FieldKind
-from nmjit.compiler import subset
 from nmjit.compiler.errors import CompileError
 from nmjit.compiler.loader import load_filter
 from nmjit.compiler.pipeline import verify_filter
@@ -58,9 +57,3 @@ def test_header_table(update_cases: bool) -> None:
         return
     assert before != text, "the page has no table of headers"
     assert table.splitlines() == rows()
-
-
-def test_names_that_are_missing_are_told() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert all(f"`{name}`" in text for name in subset.LATER_NAMES)
-    assert all(f"`pkt.{name}`" in text for name in subset.LATER_METHODS)

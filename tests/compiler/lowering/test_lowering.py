@@ -19,9 +19,10 @@ import pytest
 from nmjit.compiler.cpython_backend import CPythonBackend
 from nmjit.compiler.interp import Interpreter
 from nmjit.compiler.ir import Function
-from nmjit.compiler.irtypes import MapDecl
+from nmjit.compiler.irtypes import MAX_PACKET, MapDecl, MapKind
 from nmjit.compiler.loader import load_filter
 from nmjit.compiler.lowering import Lowered, lower_filter
+from nmjit.compiler.mapstate import new_states
 from nmjit.compiler.outcome import PacketInfo
 from nmjit.compiler.passes import dead_code, gvn, simplify_cfg
 from nmjit.compiler.printer import print_function
@@ -88,26 +89,28 @@ def packets() -> list[bytes]:
     return found
 
 
-def stored(decl: MapDecl, lowered_: Lowered) -> bytearray:
-    """The bytes of a map as its object holds them."""
-    result = bytearray()
-    for entry in lowered_.maps[decl.name].entries():
-        row = bytearray(decl.layout.size)
-        for member, value in zip(decl.layout.fields, entry, strict=True):
-            end = member.offset + member.scalar.size
-            row[member.offset : end] = value.to_bytes(member.scalar.size, "little", signed=member.scalar.signed)
-        result += row
-    return result
+def rows(decl: MapDecl, entries: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Entries with the parts of their keys as they are packed, without a sign."""
+    parts = () if decl.kind is MapKind.LPM else decl.key
+    return [
+        (*(part % 256**size for part, size in zip(entry, parts, strict=False)), *entry[len(parts) :])
+        for entry in entries
+    ]
 
 
 @pytest.mark.parametrize(("path", "case"), ALL)
 def test_agrees_with_cpython(path: Path, case: list[Section], tmp_path: Path) -> None:
     result, cpython = lowered(tmp_path / "filter.py", case[0].text)
     interpreter = Interpreter(result.function)
-    maps = {decl.name: stored(decl, result) for decl in result.function.maps}
+    maps = new_states(result.function.maps)
+    for name, state in maps.items():
+        state.load(result.maps[name].entries())
     for number, packet in enumerate(packets()):
-        info = PacketInfo(len(packet), 1 << number % 64, 20, 1, 0, 7, number)
+        room = len(packet) + 6 if number % 3 == 0 else MAX_PACKET
+        info = PacketInfo(len(packet), 1 << number % 64, 10**8 * number, 1, 0, 7, number, room)
         expected, here = bytearray(packet), bytearray(packet)
         assert interpreter.run(here, info, maps) == cpython.run(expected, info), packet.hex()
         assert here == expected
-    assert maps == {decl.name: stored(decl, result) for decl in result.function.maps}
+        for name, state in maps.items():
+            held = result.maps[name].entries()
+            assert rows(state.decl, state.entries()) == rows(state.decl, held), (name, packet.hex())

@@ -33,12 +33,12 @@ def effects(function: Function, runs: list[tuple[bytes, PacketInfo]]) -> list[Ef
     for octets, info in runs:
         packet = bytearray(octets)
         outcome = interpreter.run(packet, info, maps)
-        result.append((outcome, bytes(packet), {name: bytearray(memory) for name, memory in maps.items()}))
+        result.append((outcome, bytes(packet), {name: state.entries() for name, state in maps.items()}))
     return result
 
 
 def batches() -> st.SearchStrategy[list[tuple[bytes, PacketInfo]]]:
-    return st.lists(st.tuples(packets(), infos()), min_size=1, max_size=4)
+    return st.lists(st.tuples(packets(), infos(st.integers(60, 200))), min_size=1, max_size=4)
 
 
 @pytest.mark.parametrize("passes", PASSES.values(), ids=PASSES)

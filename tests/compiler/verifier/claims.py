@@ -11,9 +11,11 @@ from collections.abc import Iterator
 
 from nmjit.compiler.interp import Interpreter
 from nmjit.compiler.ir import Check, Compare, Const, Function, Op, Phi, Predicate, Site, Window
+from nmjit.compiler.irtypes import MAX_PACKET, MapDecl
+from nmjit.compiler.mapstate import DenseState, Entry
 from nmjit.compiler.outcome import PacketInfo
 from nmjit.compiler.verifier import Analysis
-from tests.compiler.ir_strategies import fresh_maps
+from tests.compiler.ir_strategies import LIMITS, fresh_maps
 
 
 def with_claims(function: Function, analysis: Analysis) -> Function:
@@ -62,11 +64,23 @@ def assert_claims_hold(claiming: Function, packets: Iterator[bytes], seed: int) 
             generator.choice((0, 7)),
             generator.getrandbits(64),
             generator.getrandbits(20),
+            generator.choice((MAX_PACKET, len(packet) + 20)),
         )
         maps = fresh_maps(claiming)
-        for memory in maps.values():
-            memory[:] = generator.randbytes(len(memory))
+        for state in maps.values():
+            if isinstance(state, DenseState) and state.decl is not LIMITS:  # rates have limits of their own
+                state.load(_random_entries(state.decl, generator))
         outcome = interpreter.run(bytearray(packet), info, maps)
         assert outcome.exception != "Claim", (seed, packet.hex(), outcome)
         verdicts += outcome.exception is None
     return verdicts
+
+
+def _random_entries(decl: MapDecl, generator: random.Random) -> list[Entry]:
+    return [
+        tuple(
+            generator.getrandbits(8 * field.scalar.size) - (field.scalar.signed << 8 * field.scalar.size - 1)
+            for field in decl.layout.fields
+        )
+        for _ in range(decl.capacity)
+    ]

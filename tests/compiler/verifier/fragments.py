@@ -13,6 +13,11 @@ DECLARATIONS = """
   site #0: IndexError at 7:3 "guard"
   site #1: OverflowError at 8:3 "guard"
   map @m : array [16] base 0 { hits: u64 }
+  map @table : hash [20] base 0 key [u32: 4] { mark: u16, next: u128 }
+  map @sets : lru [40] base 0 key [u32: 4] { : u64 }
+  map @routes : lpm [8] base 0 key [IPv4Address: 4] { : u16 }
+  map @rates : array [4] base 0 { credit: u64, stamp: u64, rate: u64, burst: u64 }
+  map @sizes : histogram [496] base 0 detail 3 { : u64 }
   table $ports: ranges 10..20, 30..40
   table $small: values 3, 1, 4
 """

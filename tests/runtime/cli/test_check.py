@@ -32,6 +32,37 @@ def test_report_as_text(nmjit: Nmjit, filter_file: Write) -> None:
     assert f"line {OPEN_CHECK_LINE}, column 8: IndexError; closed by: 50 < len(pkt)" in ended.out
 
 
+STATEFUL = """\
+from nmjit import PASS, HashMap, filter, u32, u64
+
+NAMES = HashMap(u32, u64, 1 << 18)
+FEW = HashMap(u32, u64, 100)
+
+@filter
+def main(pkt):
+    if len(pkt) > 40 and pkt.u32(20) in FEW:
+        return PASS
+    if len(pkt) > 40 and pkt.u32(30) in NAMES:
+        NAMES[pkt.u32(34)] += 1
+    return PASS
+"""
+
+
+def test_look_ups_are_told_of(nmjit: Nmjit, filter_file: Write) -> None:
+    path = filter_file(STATEFUL)
+    shown = nmjit("check", path).out.splitlines()[-3:]
+    assert [line.strip() for line in shown] == [
+        "look-up of FEW, line 8: its memory fits the cache",
+        "look-up of NAMES, line 10: prefetched (level 0)",
+        "look-up of NAMES, line 11: prefetched (level 0)",
+    ]
+    assert nmjit("check", path, "--json").json["lookups"] == [
+        {"map": "FEW", "line": 8, "covered": False, "level": None, "reason": "its memory fits the cache"},
+        {"map": "NAMES", "line": 10, "covered": True, "level": 0, "reason": ""},
+        {"map": "NAMES", "line": 11, "covered": True, "level": 0, "reason": ""},
+    ]
+
+
 def test_the_guard_that_is_named_closes_the_check(nmjit: Nmjit, filter_file: Write) -> None:
     assert nmjit("check", filter_file(CLOSED), "--strict", "--json").json["open"] == []
 

@@ -38,6 +38,7 @@ def test_json(nmjit: Nmjit, filter_file: Write, capture: Path, backend: str) -> 
         "verdicts": VERDICTS,
         "aborted": ABORTED,
         "maps": {},
+        "mirrored": 0,
     }
 
 

@@ -1,22 +1,26 @@
-"""Array, Counter and NetworkSet against their definitions."""
+"""Array and Counter against their definitions."""
 
-import io
-import time
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
-from pathlib import Path
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from nmjit import Array, Counter, NetworkSet, i8, struct, u8, u16, u32, u64
+from nmjit import Array, Counter, RateLimit, i8, struct, u8, u16, u32, u64
 
 
 @struct
 class Flow:
     packets: u64 = 0
     ttl: u8 = 64
+
+
+@struct
+class Place:
+    where: IPv4Address
+    known: bool = True
 
 
 class TestArray:
@@ -77,8 +81,22 @@ class TestArray:
     def test_tells_its_shape(self) -> None:
         array = Array(Flow, 5)
         assert (array.capacity, array.key_base) == (5, 0)
-        assert [(name, width.bits) for name, width in array.fields] == [("packets", 64), ("ttl", 8)]
-        assert [name for name, _ in Array(u32, 1).fields] == [""]
+        assert [(field.name, field.width.bits) for field in array.fields] == [("packets", 64), ("ttl", 8)]
+        assert [field.name for field in Array(u32, 1).fields] == [""]
+        records: list[Any] = [array.record, Array(u32, 1).record]
+        assert records == [Flow, None]
+
+    def test_holds_buckets_that_are_empty_at_first(self) -> None:
+        array = Array(RateLimit, 2)
+        assert [array[0].allow(), array[0].allow(0), array[0].rate] == [False, True, 0]
+        array[0] = RateLimit(3)
+        assert [array[0].allow(3), array[0].burst, array[1].burst] == [True, 3, 0]
+
+    def test_holds_addresses(self) -> None:
+        array = Array(Place, 1)
+        assert array[0] == Place(IPv4Address(0))
+        array[0].where = IPv4Address(7)
+        assert array.entries() == [(7, 1)]
 
 
 class TestCounter:
@@ -135,53 +153,48 @@ def test_maps_are_themselves() -> None:
     assert len(maps) == 3
 
 
-class TestNetworkSet:
-    def test_takes_every_form(self) -> None:
-        networks = NetworkSet(["10.0.0.0/8", IPv4Network("192.0.2.0/24"), IPv4Address("198.51.100.1"), "2001:db8::/32"])
-        inside = ["10.255.255.255", "192.0.2.0", "198.51.100.1", "2001:db8::1"]
-        outside = ["11.0.0.0", "9.255.255.255", "192.0.3.0", "198.51.100.2", "2001:db9::", "::a00:1"]
-        assert all(ip_address(text) in networks for text in inside)
-        assert not any(ip_address(text) in networks for text in outside)
+class DenseMachine(RuleBasedStateMachine):
+    """Both kinds against plain lists and dicts."""
 
-    def test_reads_a_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "blocklist.txt"
-        path.write_text("# blocked\n\n  10.0.0.0/8  # ours\n2001:db8::1\n")
-        with path.open() as file:
-            networks = NetworkSet(file)
-        assert networks.ranges4 == ((0x0A00_0000, 0x0AFF_FFFF),)
-        assert networks.ranges6 == ((int(IPv6Address("2001:db8::1")),) * 2,)
+    def __init__(self) -> None:
+        super().__init__()
+        self.array, self.counter = Array(Flow, 3), Counter(i8)
+        self.model = [[0, 64] for _ in range(3)]
+        self.counts: dict[int, int] = {}
+        self.references = [self.array[index] for index in range(3)]
 
-    def test_bad_lines_are_named(self, tmp_path: Path) -> None:
-        path = tmp_path / "blocklist.txt"
-        path.write_text("10.0.0.0/8\n# fine\n10.0.0.1/8\n")
-        with path.open() as file, pytest.raises(ValueError, match=r"blocklist\.txt:3: 10\.0\.0\.1/8 has host bits set"):
-            NetworkSet(file)
-        with pytest.raises(ValueError, match="network 2: 'nonsense'"):
-            NetworkSet(io.StringIO("::/0\nnonsense\n"))
+    @rule(index=st.integers(0, 2), packets=st.integers(-5, 2**65), ttl=st.integers(0, 300))
+    def store(self, index: int, packets: int, ttl: int) -> None:
+        self.array[index] = Flow(packets, ttl)
+        self.model[index] = [packets % 2**64, ttl % 256]
 
-    def test_ranges_are_merged(self) -> None:
-        networks = NetworkSet(["10.0.1.0/24", "10.0.0.0/24", "10.0.0.128/25", "10.0.3.0/24"])
-        assert networks.ranges4 == ((0x0A00_0000, 0x0A00_01FF), (0x0A00_0300, 0x0A00_03FF))
-        assert networks.ranges6 == ()
+    @rule(index=st.integers(0, 2), by=st.integers(-300, 300), reference=st.booleans())
+    def add(self, index: int, by: int, reference: bool) -> None:
+        entry = self.references[index] if reference else self.array[index]
+        entry.ttl += by
+        self.model[index][1] = (self.model[index][1] + by) % 256
 
-    @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 8))), st.integers(0, 255))
-    def test_contains_what_any_network_contains(self, prefixes: list[tuple[int, int]], last: int) -> None:
-        chosen = [IPv4Network((value >> bits << bits, 32 - bits)) for value, bits in prefixes]
-        address = IPv4Address(last)
-        assert (address in NetworkSet(chosen)) == any(address in network for network in chosen)
+    @rule(key=st.integers(-128, 127), by=st.integers(-3, 3))
+    def count(self, key: int, by: int) -> None:
+        self.counter[key] += by
+        self.counts[key] = (self.counts.get(key, 0) + by) % 2**64
 
-    def test_empty_set_contains_nothing(self) -> None:
-        assert IPv4Address(0) not in NetworkSet([])
+    @rule()
+    def move_and_reset(self) -> None:
+        contents, counts = self.array.entries(), self.counter.entries()
+        self.array.reset()
+        self.counter.reset()
+        assert (self.array[1], dict(self.counter)) == (Flow(), {})
+        self.array.load(contents)
+        self.counter.load(counts)
 
-    def test_takes_addresses_only(self) -> None:
-        with pytest.raises(TypeError, match="addresses"):
-            assert "10.0.0.1" in NetworkSet([])  # type: ignore[operator]
-        with pytest.raises(TypeError, match="addresses"):
-            assert ip_network("10.0.0.0/8") in NetworkSet([])  # type: ignore[operator]
+    @invariant()
+    def same(self) -> None:
+        assert [[entry.packets, entry.ttl] for entry in self.array.values()] == self.model
+        assert self.references == list(self.array.values())
+        assert dict(self.counter) == {key: number for key, number in self.counts.items() if number}
+        assert list(self.counter) == sorted(self.counter)
 
-    def test_ten_thousand_networks_are_quick(self) -> None:
-        lines = [f"10.{i >> 8}.{i & 255}.0/24" for i in range(0, 20_000, 2)]
-        start = time.process_time()
-        networks = NetworkSet(lines)
-        assert time.process_time() - start < 1
-        assert len(networks.ranges4) == 10_000
+
+TestDense: Any = DenseMachine.TestCase
+TestDense.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
