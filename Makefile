@@ -23,14 +23,18 @@ SOURCES  := $(filter-out runtime/_engine.c,$(sort $(shell find compiler runtime 
 COMPILED := $(filter runtime/%.c runtime/%.h runtime/%.pyx runtime/%.pxi,$(SOURCES)) $(wildcard kernel/uapi/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps check-system dev demo test test-deep lint bench wheel test-wheel kernel kernel-install test-kernel \
+.PHONY: help deps deps-kernel check-system dev demo test test-deep lint bench wheel test-wheel kernel kernel-install test-kernel \
 	test-kernel-debug clean FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+deps: PACKAGES := $(APT_BUILD) $(APT_TEST) $(APT_LINT)
+deps-kernel: PACKAGES := $(APT_BUILD) $(APT_KERNEL)
 deps: ## install the Debian packages that building, testing and linting need (sudo unless root)
-	@missing=$$(for p in $(APT_BUILD) $(APT_TEST) $(APT_LINT); do \
+deps-kernel: ## install those that `make test-kernel` needs
+deps deps-kernel:
+	@missing=$$(for p in $(PACKAGES); do \
 	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	[ -z "$$missing" ] && exit 0; \
 	[ "$$(id -u)" = 0 ] && as_root= || as_root=sudo; \
@@ -57,6 +61,10 @@ $(VENV)/ready: pyproject.toml $(COMPILED) $(VENV)/sources | $(VENV)/bin/pip
 
 $(VENV)/ready-dev: $(VENV)/ready
 	@$(PIP) install --no-build-isolation -e '.[dev]'
+	@touch $@
+
+$(VENV)/ready-kernel: $(VENV)/ready
+	@$(PIP) install --no-build-isolation -e '.[test,kernel]'
 	@touch $@
 
 dev: $(VENV)/ready-dev ## virtual environment with nmjit (editable) and every development tool
@@ -101,10 +109,10 @@ kernel-install: ## install the kernel module through DKMS (sudo unless root)
 	$$as_root dkms install --force "nmjit/$$version"
 
 # VM_OPTIONS: what pytest takes besides, as in make test-kernel VM_OPTIONS='-k fuzz --vm-minutes=30 --vm-seed=1'.
-test-kernel: $(VENV)/ready ## test the kernel module in virtual machines on Debian's kernel (no KVM needed)
+test-kernel: $(VENV)/ready-kernel ## test the kernel module in virtual machines on Debian's kernel (no KVM needed)
 	@$(BIN)/pytest -q tests/kernel --run-vm $(VM_OPTIONS)
 
-test-kernel-debug: $(VENV)/ready ## the same on a kernel with KASAN, lockdep, kmemleak, UBSAN; builds it once
+test-kernel-debug: $(VENV)/ready-kernel ## the same on a kernel with KASAN, lockdep, kmemleak, UBSAN; builds it once
 	@tree=$$(.ci/kernel_debug build/kernel-debug) && \
 	$(BIN)/pytest -q tests/kernel --run-vm --vm-image "$$tree/arch/x86/boot/bzImage" --vm-headers "$$tree" $(VM_OPTIONS)
 
