@@ -79,7 +79,8 @@ def _artifact(plain: dict[str, Any]) -> Artifact:
 
 def _map(plain: dict[str, Any]) -> MapDecl:
     layout = plain.pop("layout")
-    plain["key"], plain["key_types"] = tuple(plain["key"]), tuple(plain["key_types"])
+    for name in ("key", "key_types", "field_types"):
+        plain[name] = tuple(plain[name])
     fields = (StoredField(field["name"], field["offset"], Scalar(**field["scalar"])) for field in layout["fields"])
     kind = MapKind(plain.pop("kind"))
     return MapDecl(kind=kind, layout=Layout(tuple(fields), layout["size"], layout["align"]), **plain)

@@ -177,7 +177,7 @@ class _BatchEmitter:
         if shape.accessor.kind is AccessorKind.DESCRIPTOR:
             per_packet |= {"timestamp", "now"}
         self._used = shape.used.union(*(part.used for part in shape.slices))
-        self._reads_slots = bool(self._used & per_packet)
+        self._reads_slots = bool(self._used & per_packet) or bool(shape.slices)  # groups are runs of slots
 
     # Members of structs
 

@@ -136,7 +136,8 @@ class MapDecl:
     COUNTER and HISTOGRAM have one copy for each worker; `key_base` is the key that lies at index 0 (ARRAY, COUNTER).
     `key` holds the size in bytes (1, 2, 4, 6, 8 or 16) of each part of a key of HASH, LRU and BLOOM; of an LPM, the
     size of an address. `detail` is the kind's own number: bits of precision of a HISTOGRAM, else 0. `key_types` names
-    what each part is to a user (`IPv4Address`, `u16` …), for views from outside.
+    what each part is to a user (`IPv4Address`, `u16` …), and `field_types` what each field is (`int`, `bool`, or an
+    address), for views from outside; the text form leaves the latter out.
     """
 
     name: str
@@ -147,6 +148,7 @@ class MapDecl:
     key: tuple[int, ...] = ()
     detail: int = 0
     key_types: tuple[str, ...] = ()
+    field_types: tuple[str, ...] = ()
 
     @property
     def key_signs(self) -> tuple[bool, ...]:

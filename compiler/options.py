@@ -28,7 +28,7 @@ class EmitOptions:
     paranoid: bool = False
     slices: bool = True
     slice_bytes: int = 1 << 20
-    slice_group: int = 32
+    slice_group: int = 64
 
 
 DEFAULT_OPTIONS: Final = EmitOptions()

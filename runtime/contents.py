@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 
 from nmjit._histogram import bucket_bounds
 from nmjit.compiler.irtypes import MapDecl, MapKind
-from nmjit.runtime.mapcodec import KeyCodec
+from nmjit.runtime.mapcodec import KeyCodec, ValueCodec
 
-MapContents: TypeAlias = dict[int | str, int | dict[str, int]]
-"""Entries by key: integers, or structs by field. Keys that are no integers are text."""
+Field: TypeAlias = int | str
+MapContents: TypeAlias = dict[int | str, int | dict[str, Field]]
+"""Entries by key: integers, or structs by field. Keys and fields that are no integers are text."""
 
 
 def map_contents(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> MapContents:
@@ -39,14 +40,16 @@ def map_contents(decl: MapDecl, entries: Sequence[tuple[int, ...]]) -> MapConten
             return {_network(decl, *entry[:2]): _value(decl, entry[2:]) for entry in entries}
 
 
-def plain_maps(maps: Mapping[str, MapContents]) -> dict[str, dict[str, int | dict[str, int]]]:
+def plain_maps(maps: Mapping[str, MapContents]) -> dict[str, dict[str, int | dict[str, Field]]]:
     """Maps as JSON has them: keys are text."""
     return {name: {str(key): value for key, value in held.items()} for name, held in maps.items()}
 
 
-def _value(decl: MapDecl, fields: Sequence[int]) -> int | dict[str, int]:
-    names = [field.name for field in decl.layout.fields]
-    return fields[0] if names == [""] else dict(zip(names, fields, strict=True))
+def _value(decl: MapDecl, fields: Sequence[int]) -> int | dict[str, Field]:
+    values = ValueCodec(decl)
+    if values.bare:
+        return fields[0]
+    return {name: each if isinstance(each, int) else str(each) for name, each in values.presented(fields).items()}
 
 
 def _text(key: Any) -> str:

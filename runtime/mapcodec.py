@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import nmjit
 from nmjit._address import Mac
 from nmjit._keys import KeySpec
-from nmjit._struct import Record
+from nmjit._struct import Record, StoredKind
 from nmjit.compiler.irtypes import Layout, MapDecl, MapKind
 
 _CODES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -105,12 +105,23 @@ def _format(members: Sequence[Member], nbytes: int, *, signed: bool) -> str:
 class ValueCodec:
     """Values of a layout: what a view's user stores, as integers, and their bytes."""
 
-    def __init__(self, name: str, layout: Layout) -> None:
+    def __init__(self, decl: MapDecl) -> None:
+        layout = decl.layout
+        kinds = map(StoredKind, decl.field_types or ("int",) * len(layout.fields))
+        self._kinds: Final = {field.name: kind for field, kind in zip(layout.fields, kinds, strict=True)}
         self.layout: Final = layout
         self.bare: Final = [field.name for field in layout.fields] == [""]
         self.names: Final = tuple(field.name for field in layout.fields)
         self.codec: Final = RowCodec(value_members(layout, 0), layout.size)
-        self._name = name
+        self._name = decl.name
+
+    def present(self, name: str, stored: int) -> Any:
+        """What a reader is given for the integer of a field: itself, a bool or an address."""
+        return self._kinds[name].present(stored)
+
+    def presented(self, row: Sequence[int]) -> dict[str, Any]:
+        """A row by field, as readers are given it."""
+        return {name: self.present(name, stored) for name, stored in zip(self.names, row, strict=True)}
 
     def integers(self, value: object) -> dict[str, int]:
         """What `value` sets each field to; a mapping may leave fields out.

@@ -196,6 +196,7 @@ def _plain(decl: MapDecl) -> dict[str, Any]:
         "capacity": decl.capacity,
         "key": decl.key,
         "key_types": decl.key_types,
+        "field_types": decl.field_types,
         "key_base": decl.key_base,
         "detail": decl.detail,
         "fields": [[f.name, f.offset, f.scalar.size, f.scalar.signed] for f in decl.layout.fields],
@@ -215,6 +216,7 @@ def _declared(plain: dict[str, Any]) -> MapDecl:
         tuple(plain["key"]),
         plain["detail"],
         tuple(plain["key_types"]),
+        tuple(plain["field_types"]),
     )
 
 

@@ -72,7 +72,7 @@ class _Keyed(View, MutableMapping[Any, Any]):
         parts = len(self._rows.members) - len(self._values.names)
         for row in self.entries():
             stored = row[parts:]
-            value = stored[0] if self._values.bare else dict(zip(self._values.names, stored, strict=True))
+            value = stored[0] if self._values.bare else self._values.presented(stored)
             yield self._row_key(row[:parts]), value
 
     def _row_key(self, parts: tuple[int, ...]) -> Any:

@@ -21,7 +21,7 @@ from nmjit.runtime.mapfile import Segment
 COUNT_BYTES: Final = 8
 
 
-class Entry(MutableMapping[str, int]):
+class Entry(MutableMapping[str, Any]):
     """One entry of several fields, live: reads and writes go to the map, where the entry is the key's.
 
     KeyError for a field it does not have, and where the key has gone from the map. Fields are attributes too, unless
@@ -42,14 +42,14 @@ class Entry(MutableMapping[str, int]):
         for name, value in (("_values", values), ("_read", read), ("_write", write)):
             object.__setattr__(self, name, value)
 
-    def snapshot(self) -> dict[str, int]:
+    def snapshot(self) -> dict[str, Any]:
         """All fields, copied at once."""
-        return dict(zip(self._values.names, self._values.codec.unpack(self._read())[0], strict=True))
+        return self._values.presented(self._values.codec.unpack(self._read())[0])
 
-    def __getitem__(self, name: str) -> int:
+    def __getitem__(self, name: str) -> Any:
         field = self._values.layout.field(name)
         stored = self._read()[field.offset : field.offset + field.scalar.size]
-        return int.from_bytes(stored, "little", signed=field.scalar.signed)
+        return self._values.present(name, int.from_bytes(stored, "little", signed=field.scalar.signed))
 
     def __setitem__(self, name: str, value: object) -> None:
         self._write([self._values.field_store(name, value)])
@@ -57,7 +57,7 @@ class Entry(MutableMapping[str, int]):
     def __delitem__(self, name: str) -> None:
         raise TypeError("an entry has all its fields always")
 
-    def __getattr__(self, name: str) -> int:
+    def __getattr__(self, name: str) -> Any:
         if name not in self._values.names:
             raise AttributeError(name)
         return self[name]
@@ -84,7 +84,7 @@ class View:
         self.segment: Final = segment
         self.decl: Final = segment.decl
         self.gate: Final = gate or Gate()
-        self._values: Final = ValueCodec(segment.decl.name, segment.decl.layout)
+        self._values: Final = ValueCodec(segment.decl)
 
     def address(self, worker: int) -> int:
         """What worker number `worker` is given as this map: one memory for all, or a copy of its own."""
@@ -370,7 +370,7 @@ class EventsView(View):
             room = self.decl.capacity if limit is None else min(limit - len(records), self.decl.capacity)
             if room > 0:
                 rows = self._values.codec.unpack(ring.read(room))
-                records += [Event(self._values.names, row) for row in rows]
+                records += [Event(self._values.presented(row)) for row in rows]
         return records
 
     @property
@@ -416,30 +416,27 @@ class EventsView(View):
         self.load(())
 
 
-class Event(Mapping[str, int]):
+class Event(Mapping[str, Any]):
     """A record that was read: its fields by name, also as attributes."""
 
-    __slots__ = ("_names", "_row")
+    __slots__ = ("_fields",)
 
-    def __init__(self, names: tuple[str, ...], row: tuple[int, ...]) -> None:
-        self._names: Final = names
-        self._row: Final = row
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields: Final = fields
 
-    def __getitem__(self, name: str) -> int:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._row[self._names.index(name)]
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name]
 
-    def __getattr__(self, name: str) -> int:
-        if name.startswith("__") or name not in self._names:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._fields:
             raise AttributeError(name)
-        return self[name]
+        return self._fields[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._fields)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._fields)
 
     def __repr__(self) -> str:
         return f"Event({', '.join(f'{name}={value}' for name, value in self.items())})"

@@ -160,7 +160,8 @@ def _run_slow(
                 if result.exception:
                     aborted[result.line, result.exception] += 1
                 if writer is not None and result.verdict.name in wanted:
-                    writer.write(frame.timestamp, result.data, frame.wire_len)
+                    grown = len(result.data) - len(frame.data)
+                    writer.write(frame.timestamp, result.data, frame.wire_len + grown)
             if not ask(reader.offset, reader.size):
                 break
     _compare_maps(program.maps, runners)

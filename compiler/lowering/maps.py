@@ -55,6 +55,7 @@ def declaration(name: str, obj: MapObject) -> MapDecl:
         spec.sizes if spec is not None else (),
         obj.detail if kind is MapKind.HISTOGRAM else 0,
         spec.names if spec is not None else (),
+        tuple(field.kind.value for field in obj.fields),
     )
 
 

@@ -17,10 +17,9 @@ from scapy.packet import Packet, Raw
 from nmjit.runtime.program import Frame, PacketResult
 from tests.programs.dissect import Dissection, dissect
 from tests.programs.everywhere import program, run_everywhere
-from tests.programs.rewriting import ipv4_of, patched, ports_of
+from tests.programs.rewriting import ipv4_of, patched, ports_of, sums_hold
 from tests.programs.sessions import everything
 from tests.programs.simulations import Row, Rows
-from tests.programs.test_rewritten import sums_hold
 from tests.programs.traffic import ether
 
 INSIDE = ip_network("10.0.0.0/8")

@@ -18,24 +18,12 @@ from nmjit import Filter
 from nmjit.compiler.loader import load_filter
 from nmjit.runtime.program import Program
 from tests.programs.everywhere import ENGINES, PROGRAMS, program, run_everywhere
-from tests.programs.rewriting import siphash
+from tests.programs.rewriting import siphash, sums_hold
 from tests.programs.sessions import sessions
 from tests.programs.traffic import HERE, THERE, ether, ip
 
 VIP = "192.0.2.10"
 BACKENDS = [f"10.9.0.{number}" for number in range(1, 9)]
-SUMMED = (IP, TCP, UDP)
-
-
-def sums_hold(data: bytes) -> bool:
-    """Whether Scapy, computing each checksum anew, writes the same bytes."""
-    if len(data) < 14:
-        return False
-    packet = Ether(data)
-    for layer in SUMMED:
-        if packet.haslayer(layer) and not (layer is UDP and packet[UDP].chksum == 0):
-            del packet[layer].chksum
-    return bytes(packet) == data
 
 
 @pytest.mark.parametrize("name", ["load_balancer", "route_table", "syn_guard"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import PcapReader, PcapWriter
 
@@ -69,6 +69,12 @@ def vlan_filter(packet: Packet) -> Packet | None:
     return None if packet.haslayer(Dot1Q) and packet[Dot1Q].vlan == 11 else packet
 
 
+def vlan_rewrite(packet: Packet) -> Packet | None:
+    """The tag's type comes from the layer before it."""
+    tag = Dot1AD(vlan=100) if packet.haslayer(Dot1Q) else Dot1Q(vlan=10)
+    return Ether(src=packet.src, dst=packet.dst) / tag / packet.payload
+
+
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """PACKETS, a second apart, each said to have been 5 bytes longer on the wire."""
@@ -82,7 +88,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("step", [accept_all, acl, mac_swap, port_filter, router, vlan_filter])
+@pytest.mark.parametrize("step", [accept_all, acl, mac_swap, port_filter, router, vlan_filter, vlan_rewrite])
 def test_written_packets_are_those_that_scapy_makes(step: Step, engine: str, capture: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.pcap"
     result = _run(step.__name__, engine, capture, target)
