@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TypeAlias
 
 from nmjit.compiler.irtypes import MapDecl, MapKind
@@ -46,10 +47,11 @@ def live_map(
     seed: int = 0,
     gate: Gate | None = None,
     pin: str | os.PathLike[str] | None = None,
+    first: Callable[[LiveMap], object] = lambda _: None,
 ) -> LiveMap:
     """The map that `decl` declares, used by `workers` workers, as a mapping.
 
-    Its memory is new and empty; with `pin`, a file in that folder, which keeps what it holds. `seed` is that of a new
+    Its memory is new and empty, and `first` fills it; with `pin`, a file in that folder, which keeps what it holds. `seed` is that of a new
     table's hash: a pinned one has its own, whatever is given. `gate` is the one that the workers were given. ValueError
     for no or too many workers. MapFileError: the file is another map's, damaged, or in use. OSError.
     """
@@ -57,9 +59,10 @@ def live_map(
         raise ValueError(f"a map has 1 to {MAX_WORKERS} workers, not {workers}")
     copies = workers if decl.kind in PER_WORKER_KINDS else 1
     if pin is None:
-        segment = new_segment(decl, copies)
-    else:
-        segment = pinned_segment(decl, copies, pin, lambda fresh: _view(fresh, None, seed, workers))
+        view = _view(new_segment(decl, copies), gate, seed, workers)
+        first(view)
+        return view
+    segment = pinned_segment(decl, copies, pin, lambda fresh: first(_view(fresh, None, seed, workers)))
     return _view(segment, gate, seed, workers)
 
 

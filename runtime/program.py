@@ -25,7 +25,7 @@ from nmjit.compiler.fingerprint import Fingerprint
 from nmjit.compiler.irtypes import MapDecl
 from nmjit.compiler.loader import load_filter
 from nmjit.compiler.maplayout import TABLE_KINDS
-from nmjit.compiler.options import PARANOID_VERDICT, EmitOptions
+from nmjit.compiler.options import DEFAULT_OPTIONS, PARANOID_VERDICT, EmitOptions
 from nmjit.runtime import _engine
 from nmjit.runtime.maps import LiveMap, live_map
 
@@ -124,7 +124,8 @@ class Program:
             label = f"{source}:{name}" if name else str(source)
         directory = cache_directory or cache.cache_directory(os.environ, Path.home())
         store = cache.ObjectCache(directory if use_cache else None)
-        program = cls(filter_, label, backend, EmitOptions(paranoid=paranoid, workers=workers, slices=slices), store)
+        options = EmitOptions(paranoid=paranoid, workers=workers, slices=slices, slice_bytes=_private_cache())
+        program = cls(filter_, label, backend, options, store)
         program.prepare()
         return program
 
@@ -192,16 +193,16 @@ class Program:
         the maps while workers run needs the workers' `gate`. With `pin`, maps are files in that folder, and those that
         are there already keep what they hold. MapFileError where such a file is another map's, or in use.
         """
-        fresh = {}
-        for decl in self.maps:
-            fresh[decl.name] = view = live_map(decl, workers, seed=seed, gate=gate, pin=pin)
-            obj = self._print.maps.get(decl.name)
-            if obj is None or not view.segment.fresh:
-                continue
-            entries = obj.entries()
-            if decl.kind in TABLE_KINDS or any(any(entry) for entry in entries):
-                view.load(entries)
-        return fresh
+        return {
+            decl.name: live_map(decl, workers, seed=seed, gate=gate, pin=pin, first=self._fill) for decl in self.maps
+        }
+
+    def _fill(self, view: LiveMap) -> None:
+        """Load what the module put into a map."""
+        obj = self._print.maps.get(view.decl.name)
+        entries = obj.entries() if obj is not None else ()
+        if any(view.decl.kind in TABLE_KINDS or any(entry) for entry in entries):
+            view.load(entries)
 
     def artifact(self, accessor: Accessor) -> Artifact:
         """The artifact for `accessor`, whose code is then loaded: from the cache where it is there, else compiled."""
@@ -275,9 +276,20 @@ def _compiler_identity() -> str:
     """Names, sizes and times of the compiler's files: a checkout changes without a new version."""
     root = Path(cache.__file__).resolve().parent
     language = Path(nmjit.__file__).resolve().parent
-    folders = (language, root, root / "lowering", root / "passes", root / "verifier")
+    folders = (language, root, root / "lowering", root / "passes", root / "slices", root / "verifier")
     files = (entry for folder in folders if folder.is_dir() for entry in os.scandir(folder))
     return str(sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.name.endswith(".py")))
+
+
+@functools.cache
+def _private_cache() -> int:
+    """Bytes of a core's own second level cache, or a usual size where the system does not tell: maps that fit into it
+    gain nothing by slices."""
+    try:
+        text = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text().strip()
+        return int(text.removesuffix("K")) * 1024
+    except (OSError, ValueError):
+        return DEFAULT_OPTIONS.slice_bytes
 
 
 class _Native:

@@ -103,7 +103,7 @@ def delete(scope: Scope, decl: MapDecl, obj: Any, key: Key) -> None:
     scope.map_writes += 1
     packed, hash_ = hashed(scope, decl, obj, key)
     was_there = scope.builder.emit(MapDelete(decl, packed, hash_))
-    scope.check(was_there, key.node, "KeyError", f"{scope.text(key.written)} in {decl.name}")
+    scope.check(was_there, key.node, "KeyError", f"{decl.name}.pop({scope.text(key.written)}, None) in its place")
 
 
 def discard(scope: Scope, decl: MapDecl, obj: Any, key: Key) -> None:

@@ -67,7 +67,7 @@ def silence_stdout() -> None:
 def _failure_of(error: Exception) -> Failure:
     from nmjit.compiler.errors import CompileError  # imported here: a command that succeeds needs none of them
     from nmjit.compiler.loader import UnknownConstant
-    from nmjit.runtime.errors import NotSupported, PortError
+    from nmjit.runtime.errors import MapFileError, NotSupported, PortError
     from nmjit.runtime.portspec import PortSpecError
 
     match error:
@@ -83,7 +83,7 @@ def _failure_of(error: Exception) -> Failure:
             return _plain(ExitCode.FAILED, "failed", error.format_message())
         case NotSupported():
             return _plain(ExitCode.IMPOSSIBLE, "not supported", str(error))
-        case PortError():
+        case PortError() | MapFileError():
             return _plain(ExitCode.FAILED, "failed", str(error))
         case ImportError():
             hint = "   (nmjit doctor says what is missing)"

@@ -8,7 +8,10 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from nmjit._hash import group_of, key_hash, pack_key
 from nmjit._headers import FieldKind, FieldSpec, HeaderSpec
+from nmjit.compiler.irtypes import Layout, MapDecl, MapKind, Scalar
+from nmjit.compiler.maplayout import table_layout
 from tests.generators.expressions import WIDTHS
 from tests.generators.maps import RATES
 from tests.generators.names import RATE, Declarations, KeyName, MapName, StructName, TableName
@@ -21,6 +24,7 @@ _DEFAULTS: Final = {
     "IPv6Address": ('IPv6Address("fe80::1")',),
     "Mac": ('Mac("02:00:00:00:00:02")',),
 }
+_VALUES: Final = ("n", "5", "n * 3")
 _NUMBERS: Final = ("0", "1", "77")
 _HEADER_FIELDS: Final = (
     (("{}: u8", FieldKind.INT, 8),),
@@ -109,7 +113,38 @@ def _table(rng: random.Random, module: Declarations, name: str, key: KeyName) ->
     capacity = rng.choice((1, 2, 3, 8, 20, 64, 64) if kind == "HashMap" else (1, 1, 16, 16, 17, 40, 100))
     module.tables.append(TableName(name, kind, key, value))
     declared = value if isinstance(value, str) else value.name
-    return [f"{name} = {kind}(key={key.text()}, value={declared}, capacity={capacity})"]
+    first = []
+    if kind == "HashMap" and rng.random() < 0.5 and any(part[1:] in ("16", "32", "64") for part in key.parts):
+        capacity = 64
+        made = rng.choice(_VALUES) if isinstance(value, str) else f"{declared}({'n + 1' if value == RATE else ''})"
+        first = [f"for n in {_crowd(key, capacity)}:", f"    {name}[{_numbered(key)}] = {made}"]
+    return [f"{name} = {kind}(key={key.text()}, value={declared}, capacity={capacity})", *first]
+
+
+_SIZES: Final = {"bool": 1, "IPv4Address": 4, "IPv6Address": 16, "Mac": 6}
+
+
+def _crowd(key: KeyName, capacity: int) -> tuple[int, ...]:
+    """Numbers of keys: so many of one group that key 1, which comes last, finds no room in it."""
+    sizes = [_SIZES.get(part) or int(part[1:]) // 8 for part in key.parts]
+    decl = MapDecl("", MapKind.HASH, Layout.of((("", Scalar(8)),)), capacity, key=tuple(sizes))
+
+    def group(number: int) -> int:
+        small = {"bool": number % 2}
+        parts = [small.get(part, number % 100 if part[1:] == "8" else number) for part in key.parts]
+        return group_of(key_hash(pack_key(parts, sizes)), table_layout(decl).groups)
+
+    crowd = [number for number in range(100, 2000) if group(number) == group(1)]
+    return (*crowd[:18], 0, 2, 3, 1)
+
+
+def _numbered(key: KeyName) -> str:
+    """A key that differs for each n."""
+    forms = {"bool": "n % 2 == 1", "IPv4Address": "IPv4Address(n)", "IPv6Address": "IPv6Address(n)", "Mac": "Mac(n)"}
+    parts = [forms.get(part, "n % 100" if part[1:] == "8" else "n") for part in key.parts]
+    if key.struct is not None:
+        return f"{key.struct.name}({', '.join(parts)})"
+    return f"({', '.join(parts)},)" if key.is_tuple else parts[0]
 
 
 def _routes(rng: random.Random, module: Declarations) -> list[str]:

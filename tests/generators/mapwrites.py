@@ -80,8 +80,8 @@ class MapStatements(Statements):
     def _delete(self, _: int) -> str:
         table = self.rng.choice(self._growing())
         known = [name for name, key in self.names.keys.items() if key == table.key]
-        if self.chance(0.25):
-            self.put(f"{table.name}.pop({self.key(table.key)}, None)")
+        if self.chance(0.3):
+            self._take_out(table)
         elif known and not self.risky():
             key = self.rng.choice(known)
             self.put(f"if {key} in {table.name}:")
@@ -92,6 +92,17 @@ class MapStatements(Statements):
         else:
             return self._take_key(0)
         return ""
+
+    def _take_out(self, table: TableName) -> None:
+        """Delete a key that may be there, with a look before and behind."""
+        key = self.fresh("k")
+        self.put(f"{key} = {self.key(table.key, 0)}")
+        self.names.keys[key] = table.key
+        self._perhaps_look(table, key)
+        self.put(f"{table.name}.pop({key}, None)")
+        self._perhaps_look(table, key)
+        if self.chance(0.7):
+            self.put(f"{table.name}[{key}] = {self.value(table)}")
 
     def _perhaps_look(self, table: TableName, key: str) -> None:
         """A test that shows what became of a key."""
@@ -227,7 +238,8 @@ class MapStatements(Statements):
         for part in table.key.parts:
             turns = not turned and part in parts
             turned |= turns
-            texts.append(self.rng.choice((counter, f"({counter} + random()) & 31")) if turns else self.part(part, 0))
+            spread = [counter, f"({counter} + random()) & 31", "random() % 3000"][: 2 if part[1:] == "8" else 3]
+            texts.append(self.rng.choice(spread) if turns else self.part(part, 0))
         return f"({', '.join(texts)},)" if table.key.is_tuple else texts[0]
 
     def _fill(self, _: int) -> str:
@@ -236,13 +248,17 @@ class MapStatements(Statements):
         key = self._spread_key(table, counter)
         if key is None or self.loops or not self.spend():
             return self._take_key(0)
-        form = self.rng.choice(("store", "store", "setdefault", "delete"))
+        form = self.rng.choice(("store", "store", "setdefault", "delete", "look"))
         self.put(f"for {counter} in range({self.rng.choice(_TRIPS)}):")
         if form == "store":
             self.put(f"    {table.name}[{key}] = {self._constant_value(table)}")
         elif form == "setdefault":
             end = "" if isinstance(table.value, str) else self._end(table.value)
             self.put(f"    {self.fresh('w')} = {table.name}.setdefault({key}, {self._constant_value(table)}){end}")
+        elif form == "look":
+            self.indent += 1
+            self._show(f"3 if {key} in {table.name} else 0")
+            self.indent -= 1
         else:
             name = self.fresh("k")
             self.put(f"    {name} = {key}")
@@ -294,6 +310,12 @@ class MapStatements(Statements):
 
     def _count(self, _: int) -> str:
         name = self.rng.choice(self.module.histograms)
-        value = self.integer(2) if self.risky() else self.rng.choice((f"u64({self.wild(2)})", f"u16({self.wild(1)})"))
+        forms = (
+            f"u64({self.wild(2)})",
+            f"u16({self.wild(1)})",
+            f"{self.integer(1)} & 31",
+            f"1 << ({self.integer(1)} & 63)",
+        )
+        value = self.integer(2) if self.risky() else self.rng.choice(forms)
         self.put(f"{name}.add({value})")
         return ""

@@ -292,7 +292,7 @@ class Statements(MapExpressions):
         self.put(f"assert len(pkt) >= {start + 4}")
         self.put(f"pkt[{start}] = {self.rng.randrange(256)}")
         if self.rng.random() < 0.4:
-            self.put(f"assert pkt[{start + 2}] < {self.rng.randrange(1, 256)}")
+            self.put(f"{self.fresh('w')} = {self.rng.randrange(1, 256)} // (pkt[{start + 2}] & 3)")
         self.put(f"pkt[{start + 1}] = {self.rng.choice(between)}")
         return "neighbours"
 

@@ -29,7 +29,7 @@ class Surgery(MapStatements):
     def statements(self, size: int) -> list[tuple[int, Choice]]:
         choices = super().statements(size)
         if self.has_packet:
-            choices += [(2, self._pull), (1, self._mirror)]
+            choices += [(2, self._pull), (5 if self.module.tables else 1, self._mirror)]
             if self.may_push:
                 choices += [(3, self._push), (1, self._push_in_turns), (1, self._perhaps_push)]
                 choices.append((2, self._replace_head))

@@ -113,9 +113,11 @@ class Effort(Enum):
     SAMPLED = 4
     """The interpreter before and behind the verifier, and native code with slices, without, or with `paranoid`,
     compiled as fast as can be."""
-    ALL_FAST = 5
-    """As INTERPRETED, and native code in all these forms, compiled as fast as can be."""
-    ALL = 6
+    EMITTED = 5
+    """As SAMPLED, with native code in all these forms."""
+    ALL_FAST = 6
+    """As EMITTED, and the interpreter after every pass that changed something."""
+    ALL = 7
     """As ALL_FAST, at the optimisation level that is shipped."""
 
 
@@ -142,7 +144,7 @@ def compare(source: str, name: str, traffic: Traffic, tally: Tally, effort: Effo
 
 def _compare_compiled(filter_: Filter, run: _Run, effort: Effort) -> None:
     """Passes, verifier, emitter: the pipeline's order, with a look at what each leaves."""
-    each = effort not in (Effort.OPTIMISED, Effort.SAMPLED)
+    each = effort not in (Effort.OPTIMISED, Effort.SAMPLED, Effort.EMITTED)
     lowered, traffic = run.lowered, run.traffic
     run.transformed(pipeline.BEFORE_VERIFYING, "pass", each=each)
     analysis = verify(lowered.function)

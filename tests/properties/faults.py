@@ -36,6 +36,7 @@ from nmjit.compiler.ir import (
     Select,
     Site,
     Store,
+    StoreBytes,
     Value,
     Window,
     Wrap,
@@ -43,7 +44,7 @@ from nmjit.compiler.ir import (
 from nmjit.compiler.irtypes import MAX_PACKET, Scalar
 from nmjit.compiler.lowering import fields, loops, maps, parsing, sums
 from nmjit.compiler.lowering.scope import Scope
-from nmjit.compiler.passes import combine_stores, dead_code, drop_checks, fold, gvn, simplify_cfg
+from nmjit.compiler.passes import combine_stores, dead_code, drop_checks, fold, gvn, memory_states, simplify_cfg
 from nmjit.compiler.verifier import fixpoint, refine, transfer
 from nmjit.compiler.verifier.interval import Interval
 
@@ -137,7 +138,7 @@ def _parse_results_outlive_writes() -> AbstractContextManager[Any]:
         parsed = {name: value for name, value in self.state.names.items() if name.startswith("@")}
         original(self, above, line, by)
         self.state.names.update(parsed)
-        self.state.alive |= self.ranks.keys()
+        self.state.alive = frozenset(self.state.alive | self.ranks.keys())
 
     return patch.object(Scope, "kill", spoiled)
 
@@ -347,8 +348,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "lowering: one TCP option only": lambda: patch.object(loops, "MAX_TCP_OPTIONS", 1),
     "simplify_cfg: phi takes the value of another way": _phi_of_another_way,
     "fold: comparisons of constants inverted": _constant_one_off,
-    "gvn: load merged across a store": lambda: patch.dict(
-        gvn._KEYS, {Load: lambda op: (op.base, op.displacement, op.size)}
+    "gvn: load merged across a store": lambda: patch.object(
+        memory_states, "_CHANGING", memory_states._CHANGING - {Store, StoreBytes}
     ),
     "gvn: facts of the context merged": lambda: patch.dict(gvn._KEYS, {Context: lambda op: None}),
     "dead_code: additions to maps deleted": lambda: patch.object(dead_code, "_ROOTS", dead_code._ROOTS - {MapAdd}),

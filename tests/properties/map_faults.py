@@ -241,7 +241,7 @@ def _head_not_given_back() -> AbstractContextManager[Any]:
 
     def spoiled(self: Any, builder: Any) -> list[Any]:
         found = original(self, builder)
-        return [*found[:-1], ll.Constant(found[-1].type, 0)]
+        return [*found[:-1], ll.Constant(found[-1].type, 0)] if found else found
 
     return patch.object(emit_frame.Frame, "_resized", spoiled)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nmjit.runtime import offline
+from nmjit.runtime.errors import MapFileError
 from nmjit.runtime.offline import Disagreement, run_capture
 from nmjit.runtime.program import PacketResult, Program
 
@@ -102,3 +103,43 @@ def test_maps_that_differ_are_told(
     monkeypatch.setattr(Program, "map_entries", wrong)
     with pytest.raises(Disagreement, match="SIZES differ between python and jit"):
         run_capture(program, capture(tmp_path / "in.pcap", PACKETS), None, backend="all")
+
+
+PINNED = """
+from ipaddress import IPv4Address, IPv4Network
+from nmjit import *
+
+@struct
+class Last:
+    source: IPv4Address
+    seen: u64 = 0
+
+HOPS = LpmTrie(key=IPv4Address, value=u8, capacity=4)
+HOPS[IPv4Network("10.0.0.0/8")] = 7
+LAST = HashMap(key=tuple[u8, bool], value=Last, capacity=9)
+
+@filter
+def f(pkt: Packet) -> Verdict:
+    LAST.setdefault((len(pkt), True), Last(IPv4Address("192.0.2.1"))).seen += 1
+    return PASS if HOPS.get(IPv4Address("10.1.2.3")) == 7 else DROP
+"""
+
+
+def test_pinned_maps_begin_with_the_modules_contents_and_go_on_from_run_to_run(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text(PINNED)
+    source = capture(tmp_path / "in.pcap", [b"ab", b"abc", b"de"])
+    for turn in (1, 2):
+        program = Program.load(tmp_path / "f.py", cache_directory=tmp_path / "cache")
+        result = run_capture(program, source, None, pin=tmp_path / "pins")
+        assert result.verdicts["PASS"] == 3
+        assert result.maps == {
+            "HOPS": {"10.0.0.0/8": 7},
+            "LAST": {
+                "2,True": {"source": "192.0.2.1", "seen": 2 * turn},
+                "3,True": {"source": "192.0.2.1", "seen": turn},
+            },
+        }
+    (tmp_path / "f.py").write_text(PINNED.replace("capacity=9", "capacity=10"))
+    other = Program.load(tmp_path / "f.py", cache_directory=tmp_path / "cache")
+    with pytest.raises(MapFileError, match="capacity 9, declared 10"):
+        run_capture(other, source, None, pin=tmp_path / "pins")
