@@ -233,6 +233,8 @@ class _Carver:
             elif op in self.needed:
                 self.values[op] = self._copied(op)
                 current.ops.append(self.values[op])
+                if isinstance(op, MapInsert):
+                    current = self._leave_unless(self._is_there(self.values[op], current), current, op.line)
         self.last[block] = current
 
     def _copied(self, op: Op) -> Op:
@@ -245,6 +247,13 @@ class _Carver:
         for operand in op.operands():
             made.replace_operand(operand, self.values[operand])
         return made
+
+    def _is_there(self, index: Value, current: BasicBlock) -> Value:
+        """Whether a look-up in place of an insertion found the key: what is new leads nowhere yet."""
+        zero = Const(0)
+        found = Compare(Predicate.GE, index, zero)
+        current.ops += [zero, found]
+        return found
 
     def _within_window(self, value: Value, current: BasicBlock) -> Value:
         least, most = Const(WINDOW_MIN), Const(WINDOW_MAX)

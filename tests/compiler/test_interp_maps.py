@@ -92,10 +92,10 @@ def test_an_insertion_without_room() -> None:
     assert bench.maps["names"].entries() == [(1, 0, 5), (2, 0, 6)]
 
 
-def test_keys_come_out_unsigned() -> None:
+def test_parts_of_signed_types_come_out_with_their_sign() -> None:
     bench = Bench(NAME + "  %6 = mapinsert @names %4, %5 {%1}\n")
     bench.run()
-    assert bench.maps["names"].entries() == [(0xFFFE, 1, 1)]
+    assert bench.maps["names"].entries() == [(-2, 1, 1)]
 
 
 FLOW = "  %4 = const int {0}\n  %5 = pack %4:2\n  %6 = hash @flows %5\n"

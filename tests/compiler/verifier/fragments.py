@@ -30,16 +30,16 @@ COMMON = """
 END = "return %902, %903"
 
 
-def analysed(body: str) -> tuple[list[Op], Analysis]:
+def analysed(body: str, *, shared: bool = False) -> tuple[list[Op], Analysis]:
     """The ops after COMMON and the analysis of a function whose entry starts with COMMON; END ends a block."""
     text = "filter f {" + DECLARATIONS + "b0:" + COMMON + textwrap.dedent(body).replace("END", END) + "\n}"
     function = read_function(text)
     assert not [str(finding.message) for finding in findings(function)]
-    return list(function.ops())[4:], verify(function)
+    return list(function.ops())[4:], verify(function, shared=shared)
 
 
-def unsafe(body: str) -> list[str]:
-    return [access.message for access in analysed(body)[1].unsafe]
+def unsafe(body: str, *, shared: bool = False) -> list[str]:
+    return [access.message for access in analysed(body, shared=shared)[1].unsafe]
 
 
 def range_of(body: str, place: int) -> Interval:
