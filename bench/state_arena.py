@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from nmjit.bench.arena import BATCH_SIZE, STRIDE, Time
 from nmjit.bench.state_cases import Case, Keys, Kind
 
+START: Final = 1_700_000_000_000_000_000
+"""The clock, in ns, when a case starts."""
 EVICTED: Final = 128 << 20
 """Bytes gone through to evict a table: four times the usual last-level cache of one machine."""
 
@@ -40,6 +45,25 @@ TABLE: Final = KeyedLayout("table", 512, 1 << 14, rekeyed=True, evicted=True, fl
 COLD: Final = KeyedLayout("cold", 1 << 15, 1 << 15, rekeyed=False, evicted=True, flushed=True)
 KEYED_LAYOUTS: Final = (HOT, TABLE, COLD)
 
+PACKET: Final = 64
+"""Bytes of a buffer that hold its packet, and a few more."""
+_KEYS: Final = {
+    Kind.FLOWS: "BENCH_FLOW",
+    Kind.ROUTES: "BENCH_DESTINATION",
+    Kind.LIMIT: "BENCH_SOURCE",
+    Kind.NAT: "BENCH_FLOW",
+}
+
+
+def flow_keys(harness: ModuleType, flows: Keys, protocol: int = 0) -> npt.NDArray[np.uint64]:
+    """The key of each flow, two words a row as a packet's bytes are: addresses; ports, protocol, zeros."""
+    packed = np.empty((flows.size, 2), dtype=np.uint64)
+    ffi = harness.ffi
+    numbers = ffi.from_buffer("uint32_t[]", np.ascontiguousarray(flows))
+    harness.lib.bench_flow_keys(ffi.from_buffer("uint64_t[]", packed), numbers, flows.size)
+    packed[:, 1] |= np.uint64(protocol << 32)
+    return packed
+
 
 class KeyedArena:
     """Buffers with a packet each, and a ring over them. Made by `open_keyed_arena`."""
@@ -47,6 +71,8 @@ class KeyedArena:
     def __init__(self, harness: ModuleType, layout: KeyedLayout) -> None:
         """MemoryError where the buffers cannot be had."""
         self.layout = layout
+        self.now = START
+        """The clock of contexts made from now on."""
         self._ffi: Any = harness.ffi
         self._lib: Any = harness.lib
         self._region = self._ffi.new("struct bench_region *")
@@ -81,17 +107,29 @@ class KeyedArena:
             array[place] = self._ffi.cast("void *", address)
         context = self._ffi.new("struct nmjit_ctx *")
         context.exceptions, context.ports, context.maps = self._exceptions, self._ports, array
-        context.now = context.timestamp = 1_700_000_000_000_000_000
+        context.now = context.timestamp = self.now
         context.ops = self._ffi.cast("void *", ops)
         context.worker = worker
         return context, array
 
     def shuffle(self, seed: int, case: Case, keys: Keys) -> None:
         """Writes the ring in a new order, and gives buffer n the key `keys[n]`."""
-        self._lib.bench_ring_fill(self._slots, self.layout.packets, self._region, seed, self.layout.flushed)
-        put = self._lib.bench_set_destination if case.kind is Kind.ROUTES else self._lib.bench_set_flow
+        self._lib.bench_keyed_ring(self._slots, self.layout.packets, self._region, seed)
         for buffer in range(self.layout.buffers):
-            put(self._address(buffer), int(keys[buffer]))
+            self._lib.bench_set_key(self._address(buffer), self._what(case), int(keys[buffer]))
+
+    def ring_keys(self, keys: Keys) -> Keys:
+        """The key of each slot in turn, where buffer n has the key `keys[n]`."""
+        order: Keys = keys[[slot.buf_idx for slot in self._slots]]
+        return order
+
+    def packets(self) -> bytes:
+        """The packets of all buffers as they are now."""
+        whole = np.frombuffer(self._ffi.buffer(self._region.base, self.layout.buffers * STRIDE), dtype=np.uint8)
+        return whole.reshape(-1, STRIDE)[:, :PACKET].tobytes()
+
+    def _what(self, case: Case) -> int:
+        return int(getattr(self._lib, _KEYS[case.kind]))
 
     def prepare(self) -> None:
         """Evicts what the layout wants evicted."""
@@ -105,10 +143,8 @@ class KeyedArena:
         verdicts = self._ffi.new("uint8_t[]", len(keys))
         engine = self._ffi.cast("nmjit_batch_fn", address)
         pointer = self._ffi.from_buffer("uint32_t[]", keys)
-        destinations = case.kind is Kind.ROUTES
-        time = self._lib.bench_keyed_run(
-            engine, self.ring(), context, verdicts, pointer, destinations, len(keys), BATCH_SIZE
-        )
+        what = self._what(case)
+        time = self._lib.bench_keyed_run(engine, self.ring(), context, verdicts, pointer, what, len(keys), BATCH_SIZE)
         return Time(time.ns, time.cycles), bytes(self._ffi.buffer(verdicts))
 
     def run_ring(self, address: int, context: Any) -> tuple[Time, bytes]:

@@ -22,16 +22,29 @@ class Kind(Enum):
     """addresses and ports, in a map of counters; a key is a flow's number"""
     ROUTES = "routes"
     """the destination, in a table of prefixes; a key is an address"""
+    LIMIT = "limit"
+    """the source, in a map of token buckets; a key is a source's number"""
+    NAT = "nat"
+    """a flow, for the source that its packets leave with; a key is a flow's number"""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`size` flows or prefixes. Flows come uniformly, or by Zipf's law where `zipf`."""
+    """`size` flows, sources or prefixes. Flows come uniformly, or by Zipf's law where `zipf`.
+
+    `kernel`: the kernel's own map is measured beside it.
+    """
 
     name: str
     kind: Kind
     size: int
     zipf: bool = False
+    kernel: bool = False
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether a packet that was seen is another packet afterwards, so that it cannot be seen again."""
+        return self.kind is Kind.NAT
 
     def keys(self, count: int, generator: np.random.Generator) -> Keys:
         """Keys of `count` packets."""
@@ -73,12 +86,44 @@ def make_routes(size: int, seed: int) -> Routes:
     return Routes((unique & np.uint64(0xFFFF_FFFF)).astype(np.uint32), (unique >> np.uint64(32)).astype(np.uint8), hops)
 
 
+@dataclass(frozen=True, slots=True)
+class Translations:
+    """What a NAT holds: the key of each flow, and the source that its packets get.
+
+    A key is two words as a packet's bytes are: both addresses; both ports, the protocol and three zeros.
+    """
+
+    keys: npt.NDArray[np.uint64]
+    addresses: Keys
+    ports: npt.NDArray[np.uint16]
+
+
+_PUBLIC: Final = 0xC633_6401
+_PORTS: Final = 64_512
+
+
+def make_translations(keys: npt.NDArray[np.uint64]) -> Translations:
+    """A public port of its own for each flow, and as many public addresses as that takes."""
+    numbers = np.arange(len(keys), dtype=np.uint32)
+    ports = (1_024 + numbers % _PORTS).astype(np.uint16)
+    return Translations(keys, numbers // np.uint32(_PORTS) + np.uint32(_PUBLIC), ports)
+
+
+Contents = Routes | Translations | None
+"""What a table holds before the first packet; None where the packets fill it."""
+
+RATE: Final = 10
+BURST: Final = 4
+"""Tokens a second and at once of the rate limiting case: small, so that some packets are dropped in every layout."""
+
 CASES: Final = (
-    Case("flows-64k", Kind.FLOWS, 1 << 16),
-    Case("flows-1m", Kind.FLOWS, 1 << 20),
+    Case("flows-64k", Kind.FLOWS, 1 << 16, kernel=True),
+    Case("flows-1m", Kind.FLOWS, 1 << 20, kernel=True),
     Case("flows-1m-zipf", Kind.FLOWS, 1 << 20, zipf=True),
     Case("flows-16m", Kind.FLOWS, 1 << 24),
     Case("flows-16m-zipf", Kind.FLOWS, 1 << 24, zipf=True),
-    Case("routes-100k", Kind.ROUTES, 100_000),
+    Case("routes-100k", Kind.ROUTES, 100_000, kernel=True),
     Case("routes-900k", Kind.ROUTES, 900_000),
+    Case("limit-64k", Kind.LIMIT, 1 << 16),
+    Case("nat-64k", Kind.NAT, 1 << 16),
 )

@@ -20,6 +20,7 @@
 #define unlikely(x)  __builtin_expect(!!(x), 0)
 
 enum verdict { ABORTED = 0, DROP = 1, PASS = 2, TX = 3, REDIRECT = 4 };
+enum { PENDING = 255 }; /* no verdict yet: staged.h */
 
 struct packet {
 	uint8_t *data;

@@ -1,10 +1,13 @@
 /*
  * The batch function around a filter: included at the foot of each filter_*.c, which has defined
  *     static inline uint8_t filter([const] uint8_t *packet, uint32_t len)
+ * or, with BENCH_NOW 1, one with a third parameter, uint64_t now: the batch's time in ns.
  *
- * BENCH_PREFETCH        packets between the one that runs and the one whose header is prefetched; 0
- * for none BENCH_PREFETCH_LINES  cache lines of each header that are prefetched BENCH_POINTER 1:
- * the filter is called for each packet through a pointer that any other file could change
+ * BENCH_PREFETCH        packets between the one that runs and the one whose header is prefetched;
+ *                       0 for none
+ * BENCH_PREFETCH_LINES  cache lines of each header that are prefetched
+ * BENCH_POINTER 1       the filter is called for each packet through a pointer that any other file
+ *                       could change
  */
 #ifndef BENCH_BATCH_H
 #define BENCH_BATCH_H
@@ -19,6 +22,9 @@
 #endif
 #ifndef BENCH_POINTER
 #define BENCH_POINTER 0
+#endif
+#ifndef BENCH_NOW
+#define BENCH_NOW 0
 #endif
 
 #if BENCH_POINTER
@@ -45,7 +51,7 @@ static inline void prefetch_slot(uint8_t *base, const struct netmap_slot *slot)
 /* A ring wraps, so a batch is at most two runs of slots that lie in order; a run needs no modulo.
  */
 static inline void filter_run(const struct nmjit_batch *b, const struct netmap_slot *restrict slots,
-			      uint32_t count, uint8_t *restrict verdicts)
+			      uint32_t count, uint64_t now, uint8_t *restrict verdicts)
 {
 	uint8_t *base = b->base;
 	const uint32_t num_bufs = b->num_bufs, readable = b->readable;
@@ -53,6 +59,7 @@ static inline void filter_run(const struct nmjit_batch *b, const struct netmap_s
 	uint8_t (*const call)(uint8_t *, uint32_t) = bench_filter;
 #endif
 
+	(void)now;
 #if BENCH_PREFETCH
 	for (uint32_t i = 0; i < count && i < BENCH_PREFETCH; i++)
 		prefetch_slot(base, &slots[i]);
@@ -65,6 +72,8 @@ static inline void filter_run(const struct nmjit_batch *b, const struct netmap_s
 #endif
 #if BENCH_POINTER
 		verdicts[i] = call(packet.data, packet.len);
+#elif BENCH_NOW
+		verdicts[i] = filter(packet.data, packet.len, now);
 #else
 		verdicts[i] = filter(packet.data, packet.len);
 #endif
@@ -84,7 +93,7 @@ uint32_t nmjit_batch(const struct nmjit_batch *b, struct nmjit_ctx *c)
 		uint32_t left = count - done, to_end = b->num_slots - head;
 		uint32_t run = left < to_end ? left : to_end;
 
-		filter_run(b, slots + head, run, verdicts + done);
+		filter_run(b, slots + head, run, c->now, verdicts + done);
 		done += run;
 		head = 0;
 	}

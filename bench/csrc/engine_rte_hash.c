@@ -9,8 +9,8 @@
 
 #include "parse.h"
 
-#ifndef BENCH_FLOWS
-#define BENCH_FLOWS (1u << 20)
+#ifndef BENCH_KEYS
+#define BENCH_KEYS (1u << 20)
 #endif
 
 enum { GROUP = RTE_HASH_LOOKUP_BULK_MAX };
@@ -39,17 +39,23 @@ const char *bench_prepare(void)
 				    "--no-shconf", "--log-level=1",
 				    "-m",	   "4096",
 				    "-l",	   "0"};
+	char name[RTE_HASH_NAMESIZE];
 	struct rte_hash_parameters parameters = {
-		.name = "flows",
-		.entries = BENCH_FLOWS + BENCH_FLOWS / 4,
+		.name = name,
+		.entries = BENCH_KEYS + BENCH_KEYS / 4,
 		.key_len = sizeof(struct key),
 		.hash_func = rte_hash_crc,
 	};
 
-	if (rte_eal_init(sizeof(arguments) / sizeof(*arguments), arguments) < 0)
+	if (rte_eal_init(sizeof(arguments) / sizeof(*arguments), arguments) < 0 &&
+	    rte_errno != EALREADY)
 		return "DPDK does not start here";
+	snprintf(name, sizeof(name), "%p", (void *)&table); /* names are the process's */
+	rte_hash_free(table);				    /* of an earlier case of this size */
+	free(counters);
+	flows = 0;
 	table = rte_hash_create(&parameters);
-	counters = calloc(2ull * BENCH_FLOWS, sizeof(*counters));
+	counters = calloc(2ull * BENCH_KEYS, sizeof(*counters));
 	return table && counters ? NULL : "no memory for rte_hash";
 }
 

@@ -3,23 +3,18 @@
  * in 32 bytes, twice as many slots as flows. What a careful engineer writes for one filter: nothing
  * is ever deleted, the size is a power of two, the key is compared as two words.
  *
- * BENCH_FLOWS    flows that the table must hold
+ * BENCH_KEYS    flows that the table must hold
  * BENCH_SHARED 1 several threads: counters are added to atomically, a slot is claimed by
  * compare-and-swap of its state
  */
-#ifndef BENCH_FLOWS_H
-#define BENCH_FLOWS_H
-
-#include <stdlib.h>
-#include <sys/mman.h>
+#ifndef BENCH_KEYS_H
+#define BENCH_KEYS_H
 
 #include "parse.h"
+#include "table_memory.h"
 
-#ifndef BENCH_FLOWS
-#define BENCH_FLOWS (1u << 20)
-#endif
-#ifndef BENCH_HUGE
-#define BENCH_HUGE 0
+#ifndef BENCH_KEYS
+#define BENCH_KEYS (1u << 20)
 #endif
 #ifndef BENCH_SHARED
 #define BENCH_SHARED 0
@@ -40,7 +35,7 @@ struct flow {
 	uint64_t octets;
 };
 
-#define FLOW_SLOTS (2ull * BENCH_FLOWS)
+#define FLOW_SLOTS (2ull * BENCH_KEYS)
 
 extern struct flow *flow_table;
 struct flow *flow_table;
@@ -54,11 +49,8 @@ const char *bench_prepare(void)
 
 	_Static_assert((FLOW_SLOTS & (FLOW_SLOTS - 1)) == 0, "a power of two");
 	_Static_assert(sizeof(struct flow) == 32, "two to a cache line");
-	flow_table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (flow_table == MAP_FAILED)
-		return "no memory for the table";
-	madvise(flow_table, bytes, BENCH_HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	return NULL;
+	flow_table = table_memory(flow_table, bytes);
+	return flow_table ? NULL : "no memory for the table";
 }
 
 static inline uint64_t flow_hash(struct flow_key key)
@@ -80,7 +72,7 @@ static inline struct flow *flow_next(struct flow *flow)
 	return ++flow == flow_table + FLOW_SLOTS ? flow_table : flow;
 }
 
-/* Makes the flow where it is missing. Room is never short: the traffic has BENCH_FLOWS flows. */
+/* Makes the flow where it is missing. Room is never short: the traffic has BENCH_KEYS flows. */
 static inline struct flow *flow_find(struct flow_key key, uint64_t hash)
 {
 	struct flow *flow = flow_home(hash);

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
-enum { SRC = 26, DST = 30, PORTS = 34, SIZE = 60, MAX_BATCH = 4096 };
+enum { IP = 14, IP_SUM = 24, SRC = 26, DST = 30, PORTS = 34, UDP_SUM = 40, SIZE = 60 };
 
 static uint64_t mixed(uint64_t z)
 {
@@ -28,19 +28,79 @@ uint32_t bench_keyed_packet(uint8_t *at)
 	return SIZE;
 }
 
-void bench_set_flow(uint8_t *at, uint32_t flow)
+void bench_flow_keys(uint64_t *keys, const uint32_t *flows, uint32_t count)
 {
-	uint64_t addresses = mixed(flow + 1);
-	uint32_t ports = (uint32_t)mixed(addresses);
-
-	memcpy(at + SRC, &addresses, 8);
-	memcpy(at + PORTS, &ports, 4);
+	for (uint32_t i = 0; i < count; i++) {
+		keys[2 * i] = mixed(flows[i] + 1);
+		keys[2 * i + 1] = (uint32_t)mixed(keys[2 * i]);
+	}
 }
 
-void bench_set_destination(uint8_t *at, uint32_t address)
+void bench_keyed_ring(struct netmap_slot *slots, uint32_t num_slots,
+		      const struct bench_region *region, uint64_t seed)
 {
-	address = __builtin_bswap32(address);
-	memcpy(at + DST, &address, 4);
+	uint64_t state = mixed(seed);
+
+	memset(slots, 0, num_slots * sizeof(*slots));
+	for (uint32_t i = 0; i < num_slots; i++) { /* Fisher-Yates, inside out */
+		uint32_t at = i % region->buffers, other = i - at;
+
+		state += 0x9e3779b97f4a7c15u;
+		other += (uint32_t)(mixed(state) % (at + 1));
+		slots[i].buf_idx = slots[other].buf_idx;
+		slots[other].buf_idx = at;
+	}
+	for (uint32_t i = 0; i < num_slots; i++)
+		slots[i].len = region->lengths[slots[i].buf_idx];
+}
+
+/* The one's complement sum of 16-bit words, in the packet's byte order. */
+static uint32_t sum_words(uint32_t sum, const uint8_t *at, uint32_t bytes)
+{
+	for (uint32_t i = 0; i < bytes; i += 2) {
+		uint16_t word;
+
+		memcpy(&word, at + i, sizeof(word));
+		sum += word;
+	}
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+static void put_checksums(uint8_t *at)
+{
+	static const uint8_t pseudo[4] = {0, 17, 0, 26}; /* protocol, UDP length */
+	uint16_t sum;
+
+	memset(at + IP_SUM, 0, sizeof(sum));
+	memset(at + UDP_SUM, 0, sizeof(sum));
+	sum = (uint16_t)~sum_words(0, at + IP, 20);
+	memcpy(at + IP_SUM, &sum, sizeof(sum));
+	sum = (uint16_t)~sum_words(sum_words(0, pseudo, sizeof(pseudo)), at + SRC, SIZE - SRC);
+	sum = sum ? sum : 0xffff;
+	memcpy(at + UDP_SUM, &sum, sizeof(sum));
+}
+
+void bench_set_key(uint8_t *at, enum bench_key what, uint32_t key)
+{
+	uint64_t flow[2];
+
+	switch (what) {
+	case BENCH_FLOW:
+		bench_flow_keys(flow, &key, 1);
+		memcpy(at + SRC, &flow[0], 8);
+		memcpy(at + PORTS, &flow[1], 4);
+		put_checksums(at);
+		break;
+	case BENCH_DESTINATION:
+		key = __builtin_bswap32(key);
+		memcpy(at + DST, &key, 4);
+		break;
+	case BENCH_SOURCE:
+		key = (key + 1) * 0x9e3779b1u; /* one to one */
+		memcpy(at + SRC, &key, 4);
+		break;
+	}
 }
 
 static uint64_t now_ns(void)
@@ -61,7 +121,7 @@ static uint64_t now_cycles(void)
 	return cycles;
 }
 
-static void set_keys(const struct nmjit_batch *batch, const uint32_t *keys, int destinations)
+static void set_keys(const struct nmjit_batch *batch, const uint32_t *keys, enum bench_key what)
 {
 	const struct netmap_slot *slots = batch->slots;
 
@@ -70,17 +130,14 @@ static void set_keys(const struct nmjit_batch *batch, const uint32_t *keys, int 
 		uint8_t *packet =
 			(uint8_t *)batch->base + (size_t)slots[at].buf_idx * batch->stride;
 
-		if (destinations)
-			bench_set_destination(packet, keys[i]);
-		else
-			bench_set_flow(packet, keys[i]);
+		bench_set_key(packet, what, keys[i]);
 	}
 	_mm_mfence();
 }
 
 struct bench_time bench_keyed_run(nmjit_batch_fn engine, const struct nmjit_batch *ring,
 				  struct nmjit_ctx *context, uint8_t *verdicts,
-				  const uint32_t *keys, int destinations, uint32_t count,
+				  const uint32_t *keys, enum bench_key what, uint32_t count,
 				  uint32_t batch_size)
 {
 	struct nmjit_batch batch = *ring;
@@ -90,7 +147,7 @@ struct bench_time bench_keyed_run(nmjit_batch_fn engine, const struct nmjit_batc
 		uint64_t ns, cycles;
 
 		batch.count = count - done < batch_size ? count - done : batch_size;
-		set_keys(&batch, keys + done, destinations);
+		set_keys(&batch, keys + done, what);
 		context->verdicts = verdicts + done;
 		context->packet_number = done;
 		ns = now_ns();
@@ -132,7 +189,7 @@ static void *run_half(void *argument)
 	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
 	pthread_barrier_wait(half->start);
 	half->time = bench_keyed_run(half->engine, half->ring, half->context, verdicts, half->keys,
-				     0, half->count, half->batch_size);
+				     BENCH_FLOW, half->count, half->batch_size);
 	return NULL;
 }
 

@@ -3,29 +3,21 @@
  * first 24 bits of an address, blocks of 256 for the rest. A cell is 0 for no route, ROUTE_BLOCK
  * with a block's number, or 1 + the next hop; lengths of the prefixes are needed only while
  * building.
+ *
+ * BENCH_KEYS  most routes
  */
 #ifndef BENCH_ROUTES_H
 #define BENCH_ROUTES_H
 
-#include <stdlib.h>
-#include <sys/mman.h>
-
 #include "parse.h"
+#include "table_memory.h"
 
 #define ROUTE_BLOCK 0x80000000u
 #define ROOT_CELLS  (1u << 24)
 
 static uint32_t *root, *blocks;
 static uint8_t *root_length, *block_length;
-static uint32_t blocks_used, blocks_room;
-
-static void *room(size_t bytes)
-{
-	void *made = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return made == MAP_FAILED ? NULL : made;
-}
+static uint32_t blocks_used;
 
 const char *bench_routes(const uint32_t *networks, const uint8_t *lengths, const uint32_t *hops,
 			 uint32_t count);
@@ -57,11 +49,15 @@ static uint32_t block_of(uint32_t at)
 const char *bench_routes(const uint32_t *networks, const uint8_t *lengths, const uint32_t *hops,
 			 uint32_t count)
 {
-	blocks_room = count + 1;
-	root = room(ROOT_CELLS * sizeof(*root));
-	root_length = room(ROOT_CELLS);
-	blocks = room((size_t)blocks_room * 256 * sizeof(*blocks));
-	block_length = room((size_t)blocks_room * 256);
+	size_t cells = 256ul * BENCH_KEYS; /* taken only where written */
+
+	if (count > BENCH_KEYS)
+		return "too many routes";
+	root = table_memory(root, ROOT_CELLS * sizeof(*root));
+	root_length = table_memory(root_length, ROOT_CELLS);
+	blocks = table_memory(blocks, cells * sizeof(*blocks));
+	block_length = table_memory(block_length, cells);
+	blocks_used = 0;
 	if (!root || !root_length || !blocks || !block_length)
 		return "no memory for the table";
 	for (uint32_t i = 0; i < count; i++) {

@@ -7,13 +7,17 @@ from types import ModuleType
 
 import pytest
 
-from nmjit.bench.build import Builder, open_builder
+from nmjit.bench.build import GCC, Builder, Unavailable, open_builder
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "bench"
 
 
 @pytest.fixture(scope="session")
 def builder() -> Builder:
+    try:
+        GCC.find()
+    except Unavailable as error:
+        pytest.skip(str(error))
     return open_builder(CACHE)
 
 
