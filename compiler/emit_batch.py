@@ -485,8 +485,16 @@ class _BatchEmitter:
             self._prefetch(origin, self._umin(ahead, last))
 
     def _prefetch(self, origin: ll.Value, index: ll.Value) -> None:
-        """Prefetch packet `index` of a run. Past the last slot it is that again: cheaper than a branch."""
+        """Prefetch packet `index` of a run. Past the last slot it is that again: cheaper than a branch.
+
+        A line that a short packet does not reach is the first one again, and so costs no transfer.
+        """
         builder = self._builder
-        address = self._packet_address(self._slot(origin, index))
-        for line in range(self._shape.prefetch_lines):
-            emit_packet.prefetch(builder, builder.gep(address, [_word(line * CACHE_LINE)], source_etype=_I8))
+        slot = self._slot(origin, index)
+        address = self._packet_address(slot)
+        emit_packet.prefetch(builder, address)
+        for line in range(1, self._shape.prefetch_lines):
+            length = self._member(self._slot_struct, slot, "len", shared=True)
+            reaches = builder.icmp_unsigned(">", length, ll.Constant(length.type, line * CACHE_LINE))
+            offset = builder.select(reaches, _word(line * CACHE_LINE), _word(0))
+            emit_packet.prefetch(builder, builder.gep(address, [offset], source_etype=_I8))
