@@ -51,9 +51,10 @@ def live_map(
 ) -> LiveMap:
     """The map that `decl` declares, used by `workers` workers, as a mapping.
 
-    Its memory is new and empty, and `first` fills it; with `pin`, a file in that folder, which keeps what it holds. `seed` is that of a new
-    table's hash: a pinned one has its own, whatever is given. `gate` is the one that the workers were given. ValueError
-    for no or too many workers. MapFileError: the file is another map's, damaged, or in use. OSError.
+    Its memory is new and empty, and `first` fills it; with `pin`, a file in that folder, which keeps what it holds.
+    `seed` is that of a new table's hash: a pinned one has its own, whatever is given. `gate` is the one that the
+    workers were given. ValueError for no or too many workers. MapFileError: the file is another map's, damaged, or in
+    use. OSError.
     """
     if not 1 <= workers <= MAX_WORKERS:
         raise ValueError(f"a map has 1 to {MAX_WORKERS} workers, not {workers}")

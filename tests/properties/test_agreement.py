@@ -56,7 +56,13 @@ def test_every_engine_agrees_with_cpython(capsys: pytest.CaptureFixture[str]) ->
     if DEEP:
         assert tally.filters >= 5_000
         assert tally.packet_runs >= 200_000
-        assert {"ValueError", "ZeroDivisionError", "AssertionError", "KeyError", "OverflowError"} <= tally.exceptions.keys()
+        assert {
+            "ValueError",
+            "ZeroDivisionError",
+            "AssertionError",
+            "KeyError",
+            "OverflowError",
+        } <= tally.exceptions.keys()
 
 
 @pytest.mark.slow

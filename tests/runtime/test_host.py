@@ -13,7 +13,7 @@ from nmjit.compiler.abi import Accessor, AccessorKind
 from nmjit.compiler.irtypes import Layout, MapDecl, MapKind, Scalar
 from nmjit.runtime import Host, NotSupported, _engine
 from nmjit.runtime.lifecycle import LifecycleError, State
-from nmjit.runtime.maps import LiveMap, live_map
+from nmjit.runtime.maps import CounterView, LiveMap, live_map
 from nmjit.runtime.portspec import PortSpecError
 from nmjit.runtime.stats import WorkerStats, total
 
@@ -64,7 +64,9 @@ def test_packets_go_where_verdicts_say(program: HandWritten) -> None:
         assert instance.stats().packets() == {"ABORTED": 2, "DROP": 2, "PASS": 2, "TX": 2, "REDIRECT": 4}
         assert instance.stats().redirect_unbound == 2
         assert instance.exceptions() == [2]
-        assert dict(instance.maps["SEEN"]) == {0: 12}
+        seen = instance.maps["SEEN"]
+        assert isinstance(seen, CounterView)
+        assert dict(seen) == {0: 12}
         assert [each.rx_packets for each in instance.worker_stats()] == [6, 6]
     assert program.asked == [Accessor(AccessorKind.NETMAP, 2048)] * 2
 
