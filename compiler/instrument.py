@@ -76,10 +76,12 @@ class Instrumented:
         result = FunctionType(inner, scope, function.__name__, function.__defaults__)
         result.__kwdefaults__ = function.__kwdefaults__
         self._done[function] = result
-        self.codes.update(_all_codes(inner))
-        for name in inner.co_names:
+        codes = _all_codes(inner)
+        self.codes.update(codes)
+        names = tuple(dict.fromkeys(name for code in codes for name in code.co_names))
+        for name in names:
             if name in scope:
-                scope[name] = self._helper(scope[name], inner.co_names)
+                scope[name] = self._helper(scope[name], names)
         # Behind the search for helpers, which these are not.
         scope |= {_WINDOW: check_window, _SHIFT: check_shift, _ADDRESS_SHIFT: check_address_shift}
         return result

@@ -31,8 +31,8 @@ STARTS = {
     "emit: arithmetic shift made logical": 45,
     "emit: last byte of a needle not compared": 365,
     "emit: bits of a Bloom filter by other salts": 260,
-    "gvn: a look-up that marks gives way to one that does not": 600,
-    "dead_code: look-ups that mark deleted": 600,
+    "gvn: a look-up that marks gives way to one that does not": 1040,
+    "dead_code: look-ups that mark deleted": 655,
 }
 """Where to start, for faults that take long from 0 on; a hint that saves time and nothing else."""
 
