@@ -151,7 +151,8 @@ def test_a_helper_that_only_a_generator_calls_is_the_filters_own_code(tmp_path: 
     path = tmp_path / "generator.py"
     path.write_text(
         "from nmjit import *\nA = Array(u8, 4)\n\ndef entry(i: int) -> int:\n    n = A[i]\n    return n\n\n"
-        "@filter\ndef f(pkt: Packet) -> Verdict:\n    return PASS if all(entry(len(pkt) * x) for x in (1, 2)) else DROP\n"
+        "@filter\ndef f(pkt: Packet) -> Verdict:\n"
+        "    return PASS if all(entry(len(pkt) * x) for x in (1, 2)) else DROP\n"
     )
     assert CPythonBackend(load_filter(path)).run(bytearray(60), PacketInfo(wire_len=60)) == Outcome(
         0, -1, "IndexError", 5
