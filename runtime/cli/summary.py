@@ -44,7 +44,7 @@ def _map_summary(name: str, entries: Mapping[str, Any]) -> list[str]:
         return max(value.values()) if isinstance(value, dict) else int(value)
 
     shown = sorted(entries.items(), key=weight, reverse=True)[:MOST_ENTRIES]
-    lines = [f"{name}: {len(entries):,} {'entry' if len(entries) == 1 else 'entries'} not 0"]
+    lines = [f"{name}: {len(entries):,} {'entry' if len(entries) == 1 else 'entries'}"]
     for key, value in shown:
         text = ", ".join(f"{field} {n:,}" for field, n in value.items()) if isinstance(value, dict) else f"{value:,}"
         lines.append(f"{key:>{WIDTH}} {text}")

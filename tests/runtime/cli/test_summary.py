@@ -42,11 +42,11 @@ def test_run_summary_shows_counts_rates_and_the_line_of_each_exception() -> None
 def test_run_summary_shows_the_largest_entries_of_each_map() -> None:
     maps = {"PROTOCOLS": {str(key): key * 1000 for key in range(1, 13)}, "FLOWS": {"3": {"packets": 7, "octets": 900}}}
     lines = run_summary({**RUN, "maps": maps}, source="t.pcap").splitlines()
-    assert lines[6:9] == ["PROTOCOLS: 12 entries not 0", "         12 12,000", "         11 11,000"]
+    assert lines[6:9] == ["PROTOCOLS: 12 entries", "         12 12,000", "         11 11,000"]
     assert lines[16:] == [
         "          3 3,000",
         "            and 2 more (--json has them all)",
-        "FLOWS: 1 entry not 0",
+        "FLOWS: 1 entry",
         "          3 packets 7, octets 900",
     ]
 
